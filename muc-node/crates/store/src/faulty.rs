@@ -1,0 +1,131 @@
+//! The simulator's store: a [`Model`] whose transactions have a life of their own.
+//!
+//! A transaction is *in flight*, then *durable*, then *answered*; a fault is a step left out. The simulator makes
+//! every choice (there is no randomness in here) and a stall is simply a transaction that nobody moves on.
+
+use std::collections::BTreeMap;
+
+use warren_model::{Batch, Lane, UnixMs};
+
+use crate::{CommitError, Incarnation, Model, Ownership, Resolved, Work};
+
+/// A transaction; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TxId(pub u64);
+
+#[derive(Clone, Debug)]
+struct Tx {
+    lane: Lane,
+    /// `None`: decided, but its answer was lost.
+    work: Option<Vec<Work>>,
+    /// Last batch of the lane that its owner knows of.
+    known: Batch,
+}
+
+/// A store that fails when it is told to.
+#[derive(Clone, Debug, Default)]
+pub struct Faulty {
+    durable: Model,
+    open: BTreeMap<TxId, Tx>,
+    last: u64,
+}
+
+impl Faulty {
+    /// On top of a store.
+    pub fn new(durable: Model) -> Self {
+        Self { durable, open: BTreeMap::new(), last: 0 }
+    }
+
+    /// What is durable; all reads go here.
+    pub fn durable(&self) -> &Model {
+        &self.durable
+    }
+
+    /// Puts the store back to an earlier state (a database whose fail-over lost its tail, a restored backup).
+    /// Transactions in flight stay so.
+    pub fn restore(&mut self, earlier: Model) {
+        self.durable = earlier;
+    }
+
+    /// A take-over, at once. A transaction in flight either was moved on before, or finds its lane closed.
+    pub fn take_over(&mut self, incarnation: Incarnation, now: UnixMs) -> Ownership {
+        self.durable.take_over(incarnation, now)
+    }
+
+    /// Starts a transaction. `known` is the last batch of the lane that its owner knows to have happened.
+    ///
+    /// # Errors
+    ///
+    /// Gives the work back when the lane has a transaction that is not answered: there is one in flight at most.
+    pub fn submit(&mut self, lane: Lane, known: Batch, work: Vec<Work>) -> Result<TxId, Vec<Work>> {
+        if self.open.values().any(|tx| tx.lane == lane) {
+            return Err(work);
+        }
+        self.last += 1;
+        self.open.insert(TxId(self.last), Tx { lane, work: Some(work), known });
+        Ok(TxId(self.last))
+    }
+
+    /// Transactions that can be moved on.
+    pub fn in_flight(&self) -> impl Iterator<Item = TxId> {
+        self.open.iter().filter(|(_, tx)| tx.work.is_some()).map(|(id, _)| *id)
+    }
+
+    /// Transactions whose answer was lost and that were not resolved yet.
+    pub fn unresolved(&self) -> impl Iterator<Item = TxId> {
+        self.open.iter().filter(|(_, tx)| tx.work.is_none()).map(|(id, _)| *id)
+    }
+
+    /// Durable (unless fenced or rejected) and answered. `None`: not in flight.
+    pub fn finish(&mut self, tx: TxId) -> Option<Result<Batch, CommitError>> {
+        let (lane, work) = self.decide(tx)?;
+        self.open.remove(&tx);
+        Some(self.durable.commit(lane, &work))
+    }
+
+    /// Never happened, and answered so. `None`: not in flight.
+    pub fn abort(&mut self, tx: TxId, why: &str) -> Option<CommitError> {
+        self.decide(tx)?;
+        self.open.remove(&tx);
+        Some(CommitError::Failed(why.to_owned()))
+    }
+
+    /// Durable (unless fenced or rejected), but the answer is lost: [`Faulty::resolve`] it. `None`: not in flight.
+    pub fn finish_lose_answer(&mut self, tx: TxId) -> Option<CommitError> {
+        let (lane, work) = self.decide(tx)?;
+        // Whatever the answer is, it does not arrive.
+        let _ = self.durable.commit(lane, &work);
+        Some(CommitError::Unknown("the answer was lost".to_owned()))
+    }
+
+    /// Never happened, and the answer is lost: [`Faulty::resolve`] it. `None`: not in flight.
+    pub fn abort_lose_answer(&mut self, tx: TxId) -> Option<CommitError> {
+        self.decide(tx)?;
+        Some(CommitError::Unknown("the connection was lost".to_owned()))
+    }
+
+    /// Reads the lane row again: says what became of a transaction whose answer was lost, and ends it.
+    /// `None`: there is nothing to resolve.
+    pub fn resolve(&mut self, tx: TxId) -> Option<Resolved> {
+        let Tx { lane, known, .. } = *self.open.get(&tx).filter(|t| t.work.is_none())?;
+        self.open.remove(&tx);
+        Some(self.durable.resolve(lane, known))
+    }
+
+    /// The process dies (or the store does, which looks the same from here): each transaction in flight, in order,
+    /// becomes durable if its bit of `fates` is set (the first one has bit 0) or vanishes; nobody is answered.
+    pub fn crash(&mut self, fates: u64) {
+        let dying = std::mem::take(&mut self.open);
+        let in_flight = dying.into_values().filter_map(|tx| Some((tx.lane, tx.work?)));
+        for (n, (lane, work)) in in_flight.enumerate() {
+            if n < 64 && fates >> n & 1 == 1 {
+                let _ = self.durable.commit(lane, &work);
+            }
+        }
+    }
+
+    fn decide(&mut self, tx: TxId) -> Option<(Lane, Vec<Work>)> {
+        let tx = self.open.get_mut(&tx)?;
+        Some((tx.lane, tx.work.take()?))
+    }
+}

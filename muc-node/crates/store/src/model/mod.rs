@@ -1,0 +1,319 @@
+//! The store in memory: the contract in its simplest form, and the yardstick for the others.
+
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jid::{BareJid, Jid};
+use warren_model::{
+    AffiliationRow, Batch, Epoch, FmucKeyRow, Lane, LogRow, Object, ObjectName, OccupantRow, Path, PeeringRow, RoomId,
+    RoomRow, Row, Seq, UnixMs,
+};
+
+use crate::types::extend;
+use crate::{Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, Span, StoreError, Work};
+
+/// A store in memory. A clone is a snapshot: it shares what is equal and costs little.
+///
+/// Its reads cannot fail and take `&self`; as a [`Backend`] it has one owner, and [`Backend::reader`] gives a copy
+/// of the moment. For a store that threads share, see [`crate::Memory`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Model {
+    epoch: Epoch,
+    last_lane: u64,
+    lanes: BTreeMap<Lane, LaneRow>,
+    batches: BTreeMap<(Lane, Batch), Vec<Span>>,
+    watermarks: BTreeMap<(Lane, Path), Batch>,
+    objects: BTreeMap<ObjectName, Object>,
+    rooms: BTreeMap<RoomId, Arc<Room>>,
+    addresses: BTreeMap<Address, RoomId>,
+}
+
+/// Domain and localpart, in the order of lists.
+type Address = (String, String);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Room {
+    row: RoomRow,
+    occupants: BTreeMap<(String, Box<str>), OccupantRow>,
+    affiliations: BTreeMap<String, AffiliationRow>,
+    peerings: BTreeMap<String, PeeringRow>,
+    log: BTreeMap<Seq, Arc<LogRow>>,
+    /// The digest as signed as SQL has it, so that ties are in the same order everywhere.
+    keys: BTreeMap<(String, Box<str>, i64), FmucKeyRow>,
+}
+
+impl Room {
+    fn new(row: RoomRow) -> Self {
+        Self {
+            row,
+            occupants: BTreeMap::new(),
+            affiliations: BTreeMap::new(),
+            peerings: BTreeMap::new(),
+            log: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+fn address(jid: &BareJid) -> Address {
+    (jid.domain().as_str().to_owned(), jid.node().map_or_else(String::new, |n| n.as_str().to_owned()))
+}
+
+fn session(jid: &Jid, nick: &str) -> (String, Box<str>) {
+    (jid.as_str().to_owned(), nick.into())
+}
+
+/// What the works before this one have changed, as far as the rules look at it.
+#[derive(Default)]
+struct Overlay {
+    /// Address of a room that was written, or `None`: it was removed.
+    rooms: BTreeMap<RoomId, Option<Address>>,
+    addresses: BTreeMap<Address, Option<RoomId>>,
+    /// Rooms whose stored log is gone.
+    emptied: BTreeSet<RoomId>,
+    positions: BTreeSet<(RoomId, Seq)>,
+}
+
+impl Model {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// As [`Backend::take_over`].
+    pub fn take_over(&mut self, incarnation: Incarnation, now: UnixMs) -> Ownership {
+        for lane in self.lanes.values_mut() {
+            lane.open = false;
+        }
+        let seconds = u32::try_from(now.0 / 1000).unwrap_or(u32::MAX);
+        self.epoch = Epoch(self.epoch.0.saturating_add(1).max(seconds));
+        self.last_lane += 1;
+        let (lane, epoch, batch) = (Lane(self.last_lane), self.epoch, Batch(0));
+        self.lanes.insert(lane, LaneRow { lane, incarnation, epoch, batch, open: true });
+        Ownership { epoch, lane, batch }
+    }
+
+    /// As [`Backend::commit`]; never `Failed` or `Unknown`.
+    pub fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
+        self.fence(lane)?;
+        let mut overlay = Overlay::default();
+        for (index, w) in work.iter().enumerate() {
+            w.check()
+                .and_then(|()| self.check(&mut overlay, w))
+                .map_err(|why| CommitError::Rejected { index: Some(index), why })?;
+        }
+        // From here on nothing fails.
+        let row = self.lanes.get_mut(&lane).ok_or(CommitError::Fenced)?;
+        row.batch.0 += 1;
+        let batch = row.batch;
+        let mut spans = Vec::new();
+        for w in work {
+            self.apply(w, &mut spans);
+        }
+        if !spans.is_empty() {
+            self.batches.insert((lane, batch), spans);
+        }
+        Ok(batch)
+    }
+
+    /// As [`Backend::resolve`].
+    pub fn resolve(&self, lane: Lane, known: Batch) -> Resolved {
+        match self.lanes.get(&lane) {
+            Some(row) if row.open && row.batch.0 == known.0 + 1 => Resolved::Done(row.batch),
+            Some(row) if row.open && row.batch == known => Resolved::NotDone,
+            _ => Resolved::Fenced,
+        }
+    }
+
+    fn fence(&self, lane: Lane) -> Result<(), CommitError> {
+        if self.lanes.get(&lane).is_some_and(|l| l.open) { Ok(()) } else { Err(CommitError::Fenced) }
+    }
+
+    fn check(&self, over: &mut Overlay, work: &Work) -> Result<(), String> {
+        let Work::Room { room: id, epoch, rows, .. } = work else { return Ok(()) };
+        if *epoch < self.epoch {
+            return Err(format!("room {id}: decided under epoch {epoch}, the store is at {}", self.epoch));
+        }
+        let here = |over: &Overlay| match over.rooms.get(id) {
+            Some(address) => address.clone(),
+            None => self.rooms.get(id).map(|r| address(&r.row.jid)),
+        };
+        for row in rows {
+            match row {
+                Row::Room(r) => {
+                    let to = address(&r.jid);
+                    let holder = over.addresses.get(&to).copied().unwrap_or_else(|| self.addresses.get(&to).copied());
+                    if holder.is_some_and(|h| h != *id) {
+                        return Err(format!("room {id}: its address belongs to another room"));
+                    }
+                    if let Some(from) = here(over) {
+                        over.addresses.insert(from, None);
+                    }
+                    over.addresses.insert(to.clone(), Some(*id));
+                    over.rooms.insert(*id, Some(to));
+                }
+                Row::RoomGone => {
+                    if let Some(from) = here(over) {
+                        over.addresses.insert(from, None);
+                    }
+                    over.rooms.insert(*id, None);
+                    over.emptied.insert(*id);
+                    over.positions.retain(|(room, _)| room != id);
+                }
+                Row::Occupant(_) | Row::Affiliation(_) | Row::Peering(_) | Row::Log(_) | Row::FmucKey(_)
+                    if here(over).is_none() =>
+                {
+                    return Err(format!("room {id} is not stored"));
+                }
+                Row::Log(l) => {
+                    let stored = !over.emptied.contains(id)
+                        && self.rooms.get(id).is_some_and(|room| room.log.contains_key(&l.seq));
+                    if stored || !over.positions.insert((*id, l.seq)) {
+                        return Err(format!("room {id}: log position {} is taken", l.seq));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, work: &Work, spans: &mut Vec<Span>) {
+        match work {
+            Work::Room { room, rows, .. } => rows.iter().for_each(|row| self.apply_row(*room, row, spans)),
+            Work::Watermark { lane, path, batch } => {
+                if self.lanes.contains_key(lane) {
+                    let mark = self.watermarks.entry((*lane, path.clone())).or_default();
+                    *mark = (*mark).max(*batch);
+                }
+            }
+            Work::Object { object, .. } => {
+                self.objects.insert(object.name.clone(), (**object).clone());
+            }
+            Work::ObjectGone { name, .. } => {
+                self.objects.remove(name);
+            }
+        }
+    }
+
+    fn apply_row(&mut self, id: RoomId, row: &Row, spans: &mut Vec<Span>) {
+        match row {
+            Row::Room(new) => {
+                self.addresses.insert(address(&new.jid), id);
+                match self.rooms.get_mut(&id) {
+                    None => {
+                        self.rooms.insert(id, Arc::new(Room::new(new.clone())));
+                    }
+                    Some(room) => {
+                        if room.row.jid != new.jid {
+                            self.addresses.remove(&address(&room.row.jid));
+                        }
+                        let low = new.low.max(room.row.low);
+                        Arc::make_mut(room).row = RoomRow { low, ..new.clone() };
+                    }
+                }
+                return;
+            }
+            Row::RoomGone => {
+                if let Some(room) = self.rooms.remove(&id) {
+                    self.addresses.remove(&address(&room.row.jid));
+                }
+                return;
+            }
+            _ => {}
+        }
+        let Some(room) = self.rooms.get_mut(&id).map(Arc::make_mut) else { return };
+        match row {
+            Row::Room(_) | Row::RoomGone => {}
+            Row::Occupant(o) => {
+                room.occupants.insert(session(&o.jid, &o.nick), o.clone());
+            }
+            Row::OccupantGone { jid, nick } => {
+                room.occupants.remove(&session(jid, nick));
+            }
+            Row::Presence { jid, nick, presence } => {
+                if let Some(o) = room.occupants.get_mut(&session(jid, nick)) {
+                    o.presence.clone_from(presence);
+                }
+            }
+            Row::Affiliation(a) => {
+                room.affiliations.insert(a.jid.as_str().to_owned(), a.clone());
+            }
+            Row::AffiliationGone(jid) => {
+                room.affiliations.remove(jid.as_str());
+            }
+            Row::Peering(p) => {
+                room.peerings.insert(p.peer.as_str().to_owned(), p.clone());
+            }
+            Row::PeeringGone(peer) => {
+                room.peerings.remove(peer.as_str());
+            }
+            Row::Log(l) => {
+                room.log.insert(l.seq, Arc::new(l.clone()));
+                extend(spans, id, l.seq);
+            }
+            Row::FmucKey(k) => {
+                let key = (k.origin.as_str().to_owned(), k.id.clone(), k.digest.cast_signed());
+                room.keys.entry(key).or_insert_with(|| k.clone());
+            }
+        }
+    }
+
+    /// As [`Backend::trim_batches`].
+    pub fn trim_batches(&mut self, lane: Lane, awaited: &[Path]) -> Result<u64, CommitError> {
+        self.fence(lane)?;
+        let mut gone = 0;
+        let lanes: Vec<LaneRow> = self.lanes.values().copied().collect();
+        for row in lanes {
+            let passed = |path: &Path| self.watermarks.get(&(row.lane, path.clone())).copied().unwrap_or_default();
+            let through = awaited.iter().map(passed).min().unwrap_or(Batch(u64::MAX));
+            let before = self.batches.len();
+            self.batches.retain(|(lane, batch), _| *lane != row.lane || *batch > through);
+            gone += before - self.batches.len();
+            if !row.open && !self.batches.keys().any(|(lane, _)| *lane == row.lane) {
+                self.lanes.remove(&row.lane);
+                self.watermarks.retain(|(lane, _), _| *lane != row.lane);
+            }
+        }
+        Ok(gone as u64)
+    }
+
+    /// As [`Backend::trim_log`].
+    pub fn trim_log(&mut self, lane: Lane, id: RoomId, through: Seq, max: usize) -> Result<u64, CommitError> {
+        self.fence(lane)?;
+        let Some(room) = self.rooms.get_mut(&id).map(Arc::make_mut) else { return Ok(0) };
+        let subject = room.row.subject_seq;
+        let old: Vec<Seq> =
+            room.log.range(..=through).map(|(seq, _)| *seq).filter(|seq| *seq != subject).take(max).collect();
+        for seq in &old {
+            room.log.remove(seq);
+        }
+        if let Some(last) = old.last() {
+            room.row.low = room.row.low.max(last.next());
+        }
+        Ok(old.len() as u64)
+    }
+}
+
+impl Backend for Model {
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
+        Ok(Box::new(self.clone()))
+    }
+    fn take_over(&mut self, incarnation: Incarnation, now: UnixMs) -> Result<Ownership, StoreError> {
+        Ok(Model::take_over(self, incarnation, now))
+    }
+    fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
+        Model::commit(self, lane, work)
+    }
+    fn resolve(&mut self, lane: Lane, known: Batch) -> Result<Resolved, StoreError> {
+        Ok(Model::resolve(self, lane, known))
+    }
+    fn trim_batches(&mut self, lane: Lane, awaited: &[Path]) -> Result<u64, CommitError> {
+        Model::trim_batches(self, lane, awaited)
+    }
+    fn trim_log(&mut self, lane: Lane, room: RoomId, through: Seq, max: usize) -> Result<u64, CommitError> {
+        Model::trim_log(self, lane, room, through, max)
+    }
+}

@@ -1,0 +1,112 @@
+//! What the verbs take and give besides the rows of `warren_model`.
+
+use std::fmt;
+
+use jid::BareJid;
+use serde::{Deserialize, Serialize};
+use warren_model::{Batch, Epoch, Lane, RoomId, Seq};
+
+/// 128 random bits of one start of a pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Incarnation(pub u128);
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// What a take-over gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// Epoch of everything that is decided from now on.
+    pub epoch: Epoch,
+    /// Lane to commit on.
+    pub lane: Lane,
+    /// Last batch of that lane: 0, since it is new.
+    pub batch: Batch,
+}
+
+/// How much of a room is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Messages at most.
+    pub messages: usize,
+    /// Foreign ids at most.
+    pub keys: usize,
+}
+
+/// One lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneRow {
+    /// Its number; later take-overs have higher ones.
+    pub lane: Lane,
+    /// Who opened it.
+    pub incarnation: Incarnation,
+    /// Epoch it was opened under.
+    pub epoch: Epoch,
+    /// Its last batch.
+    pub batch: Batch,
+    /// Whether it still takes commits.
+    pub open: bool,
+}
+
+/// Log rows that one batch wrote in one room: all positions from `first` to `last` that are in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The room.
+    pub room: RoomId,
+    /// Lowest position.
+    pub first: Seq,
+    /// Highest position.
+    pub last: Seq,
+}
+
+/// A [`Span`] with the batch that wrote it and the address of its room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// Address of the room.
+    pub room: BareJid,
+    /// The room.
+    pub id: RoomId,
+    /// Batch that wrote the rows.
+    pub batch: Batch,
+    /// Lowest position.
+    pub first: Seq,
+    /// Highest position.
+    pub last: Seq,
+}
+
+/// A room in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomSummary {
+    /// The room.
+    pub id: RoomId,
+    /// Its address.
+    pub jid: BareJid,
+    /// `RoomConfig`, as the room core serialised it.
+    pub config: Vec<u8>,
+}
+
+/// What became of a commit whose answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// It happened and has this number.
+    Done(Batch),
+    /// It did not happen and never will.
+    NotDone,
+    /// The lane is closed: the work belongs to somebody else now.
+    Fenced,
+}
+
+/// Extends the span of `room` in `spans` by `seq`; new rooms go to the end.
+pub(crate) fn extend(spans: &mut Vec<Span>, room: RoomId, seq: Seq) {
+    // The rows of a room come together, so the last span is nearly always the one.
+    match spans.iter_mut().rev().find(|s| s.room == room) {
+        Some(span) => {
+            span.first = span.first.min(seq);
+            span.last = span.last.max(seq);
+        }
+        None => spans.push(Span { room, first: seq, last: seq }),
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of the store: one crate, so that SQLite is linked once.
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+mod durability;
+mod equivalence;
+mod faulty;
+mod queue;
+mod sqlite;
+mod writer;
