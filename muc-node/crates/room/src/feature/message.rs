@@ -1,0 +1,76 @@
+//! Speaking to everybody (XEP-0045 7.4), with ids that hold on every site (XEP-0359).
+
+use serde_bytes::ByteBuf;
+use warren_model::{LogKind, Role};
+use warren_xmpp::cast::Who;
+use warren_xmpp::{Content, ErrorType, ns};
+
+use super::{Feature, Incoming};
+use crate::log::Entry;
+use crate::payload::{Message, Payload};
+use crate::room::Room;
+
+pub(super) const FEATURE: Feature =
+    Feature { name: "message", vars: &[ns::SID, ns::STABLE_ID, ns::OCCUPANT_ID], handle };
+
+fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
+    if !incoming.is_message("groupchat") || incoming.nick.is_some() {
+        return false;
+    }
+    room.speak(incoming, LogKind::Message);
+    true
+}
+
+impl Room {
+    /// A message or subject of somebody who joined here.
+    pub(super) fn speak(&mut self, incoming: &Incoming<'_>, kind: LogKind) {
+        let head = &incoming.stanza.head;
+        let Some(nick) = &incoming.sender else {
+            return self.refuse(head, ErrorType::Modify, "not-acceptable", "only occupants may speak: join first");
+        };
+        let Some(occupant) = self.occupants.get(nick) else { return };
+        if kind == LogKind::Message && occupant.role < Role::Participant {
+            return self.refuse(head, ErrorType::Auth, "forbidden", "visitors have no voice in this room");
+        }
+        let content = self.cleaned_message(&incoming.stanza.content);
+        let logged = self.append(Entry {
+            kind,
+            jid: Some(&incoming.from),
+            nick,
+            ingress: None,
+            id: None,
+            eff: None,
+            payload: Payload::Message(Message {
+                // Every copy has an id, and the same one (XEP-0045 7.4).
+                id: Some(head.id.clone().unwrap_or_else(|| self.keys.encode(self.epoch, self.head.next()))),
+                lang: head.lang.clone(),
+                origin: None,
+                content: ByteBuf::from(content.bytes().to_vec()),
+            }),
+        });
+        if kind == LogKind::Subject {
+            self.persist_room();
+        }
+        if let Payload::Message(message) = &logged.payload {
+            let text = self.message_text(&logged, message, false);
+            self.cast_plain(Some(logged.row.seq), text, Who::All);
+        }
+        self.fmuc_out(&logged);
+    }
+
+    /// What a client's message keeps: not what is the room's to say, nor a stanza-id in the name of any
+    /// node of the set (XEP-0359 5, XEP-0045 17.3, `fmuc.md` 6.8).
+    pub(crate) fn cleaned_message(&self, content: &Content) -> Content {
+        content.filter(|child| match child.ns {
+            ns::FMUC
+            | ns::OCCUPANT_ID
+            | ns::MUC
+            | ns::MUC_USER
+            | ns::MUC_ADMIN
+            | ns::MUC_OWNER
+            | ns::PRESENCE_SESSION => false,
+            ns::SID if child.name == "stanza-id" => !child.attr("by").is_some_and(|by| self.is_node_of_the_set(&by)),
+            _ => true,
+        })
+    }
+}
