@@ -140,13 +140,15 @@ impl Room {
             .from(from)
             .type_(Some("groupchat"))
             .id(message.id.as_deref())
-            .lang(message.lang.as_deref())
-            .raw(&message.content);
-        if history || self.now.wall.since(row.eff) > LATE {
+            .lang(message.lang.as_deref());
+        let from_afar = row.ingress.is_some() && contains(&message.content, ns::DELAY.as_bytes());
+        if history || from_afar || self.now.wall.since(row.eff) > LATE {
             // Ours comes first and the origin's stays: clients differ in which one they believe (`fmuc.md` 6.8).
             writer = writer.el(delay(self.jid.as_str(), row.eff));
         }
-        writer = writer.el(El::ns("stanza-id", ns::SID).attr("by", self.jid.as_str()).attr("id", self.id_of(row)));
+        writer = writer
+            .raw(&message.content)
+            .el(El::ns("stanza-id", ns::SID).attr("by", self.jid.as_str()).attr("id", self.id_of(row)));
         let occupant_id = self.row_occupant_id(logged);
         if !occupant_id.is_empty() {
             writer = writer.el(El::ns("occupant-id", ns::OCCUPANT_ID).attr("id", occupant_id));
@@ -173,7 +175,10 @@ impl Room {
         if self.config.anonymity == Anonymity::NonAnonymous {
             own.push(100);
         }
-        self.presence_text(&self.current_presence(occupant), true, &own, id).splice(&to, &mut out);
+        // With its own address, which is not that of the occupant's other clients.
+        let mut myself = self.current_presence(occupant);
+        myself.item.jid = Some(jid);
+        self.presence_text(&myself, true, &own, id).splice(&to, &mut out);
         for message in self.history_for(join_seq, limits) {
             message.splice(&to, &mut out);
         }
@@ -308,6 +313,10 @@ impl Room {
 /// `<status/>` of an unavailable presence, as canonical bytes.
 pub(crate) fn status_bytes(status: Option<&str>) -> Bytes {
     status.map(|text| Content::empty().with(El::new("status").text(text)).bytes().clone()).unwrap_or_default()
+}
+
+fn contains(bytes: &[u8], what: &[u8]) -> bool {
+    bytes.windows(what.len()).any(|window| window == what)
 }
 
 /// XEP-0203.

@@ -137,6 +137,7 @@ impl Run {
                     (pause, asked) = (ASK_AGAIN.0, 0);
                 }
                 Step::Resolve { lane, known } => {
+                    #[expect(clippy::disallowed_methods, reason = "this thread has nothing else to do until it knows")]
                     thread::sleep(pause);
                     (pause, asked) = ((pause * 2).min(ASK_AGAIN.1), asked + 1);
                     if let Ok(answer) = self.backend.resolve(lane, known) {

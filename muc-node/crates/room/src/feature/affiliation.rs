@@ -27,7 +27,7 @@ impl Room {
         // Admins deal with members and outcasts; owners with everybody.
         let high = current >= Affiliation::Admin || value >= Affiliation::Admin;
         if high && asker.affiliation < Affiliation::Owner {
-            return Err(if current >= Affiliation::Admin { NOT_ALLOWED } else { FORBIDDEN });
+            return Err(if current > asker.affiliation { NOT_ALLOWED } else { FORBIDDEN });
         }
         if current == Affiliation::Owner && value < Affiliation::Owner && self.owners() < 2 {
             return Err((ErrorType::Cancel, "conflict", "a room needs an owner"));

@@ -103,7 +103,9 @@ impl Room {
         {
             return self.refuse(head, ErrorType::Cancel, "conflict", "this nick is in use");
         }
-        let locals = self.occupants.local().count();
+        // Admins and owners always find a seat, and take none (7.2.9).
+        let seated = |occupant: &&Occupant| self.affiliation(&occupant.bare()) < Affiliation::Admin;
+        let locals = self.occupants.local().filter(seated).count();
         if already.is_none()
             && !privileged
             && self.occupants.get(&nick).is_none()

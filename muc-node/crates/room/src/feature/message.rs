@@ -42,7 +42,7 @@ impl Room {
             eff: None,
             payload: Payload::Message(Message {
                 // Every copy has an id, and the same one (XEP-0045 7.4).
-                id: Some(head.id.clone().unwrap_or_else(|| self.keys.encode(self.epoch, self.head.next()))),
+                id: Some(head.id.clone().unwrap_or_else(|| self.fresh_id())),
                 lang: head.lang.clone(),
                 origin: None,
                 content: ByteBuf::from(content.bytes().to_vec()),
@@ -58,6 +58,11 @@ impl Room {
         self.fmuc_out(&logged);
     }
 
+    /// An id for a message that came without one.
+    fn fresh_id(&self) -> Box<str> {
+        format!("w-{}", self.keys.encode(self.epoch, self.head.next())).into()
+    }
+
     /// What a client's message keeps: not what is the room's to say, nor a stanza-id in the name of any
     /// node of the set (XEP-0359 5, XEP-0045 17.3, `fmuc.md` 6.8).
     pub(crate) fn cleaned_message(&self, content: &Content) -> Content {
@@ -68,7 +73,8 @@ impl Room {
             | ns::MUC_USER
             | ns::MUC_ADMIN
             | ns::MUC_OWNER
-            | ns::PRESENCE_SESSION => false,
+            | ns::PRESENCE_SESSION
+            | super::HATS => false,
             ns::SID if child.name == "stanza-id" => !child.attr("by").is_some_and(|by| self.is_node_of_the_set(&by)),
             _ => true,
         })

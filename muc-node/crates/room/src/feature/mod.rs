@@ -70,6 +70,9 @@ impl Incoming<'_> {
     }
 }
 
+/// Hats are the room's to give (XEP-0317 3).
+pub(crate) const HATS: &str = "urn:xmpp:hats:0";
+
 /// One feature.
 pub(crate) struct Feature {
     /// For diagnosis.
@@ -127,8 +130,7 @@ pub(crate) fn dispatch(room: &mut Room, incoming: &Incoming<'_>) {
 pub(crate) fn cleaned_presence(content: &Content) -> Content {
     content.filter(|child| {
         !child.ns.starts_with("http://jabber.org/protocol/muc")
-            && ![ns::FMUC, ns::OCCUPANT_ID, ns::PRESENCE_SESSION, ns::DELAY, ns::SID, "urn:xmpp:hats:0"]
-                .contains(&child.ns)
+            && ![ns::FMUC, ns::OCCUPANT_ID, ns::PRESENCE_SESSION, ns::DELAY, ns::SID, HATS].contains(&child.ns)
             && !child.is("error", ns::CLIENT)
     })
 }

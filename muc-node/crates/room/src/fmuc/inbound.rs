@@ -77,8 +77,8 @@ impl Room {
             Some((Phase::Syncing | Phase::Up | Phase::Leaving, _)) => {}
             _ => return,
         }
-        if !self.chain(peer, fmuc) || self.occupants.by_jid(user).is_some() {
-            // Our own user's echo (listing 4) says nothing new.
+        if !self.chain(peer, fmuc) || self.occupants.by_jid(user).is_some() || self.is_at_home_elsewhere(peer, user) {
+            // Our own user's echo (listing 4) says nothing new, and of another node's users only that node may speak.
             return;
         }
         if stanza.head.type_.as_deref() == Some("unavailable") {
@@ -174,6 +174,13 @@ impl Room {
             self.rename_from(peer, user, &known, &new);
             return;
         }
+        // It leaves as what its node says it is.
+        let standing = wire::standing(&stanza.content);
+        if let Some(occupant) = self.occupants.get_mut(&known)
+            && let Home::Peer { affiliation, .. } = &mut occupant.home
+        {
+            *affiliation = standing.affiliation;
+        }
         let cause = match () {
             () if codes.contains(&307) => Cause::Kicked,
             () if codes.contains(&301) => Cause::Banned,
@@ -248,6 +255,11 @@ impl Room {
         self.ingest(peer, from, stanza, fmuc, LogKind::Subject, syncing);
     }
 
+    /// Whether another node has introduced that user (`fmuc.md` 6.6).
+    fn is_at_home_elsewhere(&self, peer: &BareJid, user: &Jid) -> bool {
+        self.peerings.keys().any(|other| other != peer && self.occupants.vouched(other, user).is_some())
+    }
+
     /// One message or subject into the log, unless it is there.
     fn ingest(&mut self, peer: &BareJid, from: &Jid, stanza: &Stanza, fmuc: &Fmuc, kind: LogKind, syncing: bool) {
         let named = wire::stanza_id(&stanza.content);
@@ -266,7 +278,11 @@ impl Room {
         {
             return;
         }
-        let user = fmuc.from.as_ref().filter(|user| user.to_bare() != *peer);
+        let Some(about) = &fmuc.from else { return };
+        let user = Some(about).filter(|user| user.to_bare() != *peer);
+        if user.is_some_and(|user| self.is_at_home_elsewhere(peer, user)) {
+            return;
+        }
         let resource = from.resource().map(jid::ResourceRef::as_str).unwrap_or_default();
         if user.is_some_and(|user| !self.may_vouch(peer, user)) {
             return;

@@ -10,7 +10,9 @@ use super::wire::{self, Fmuc, Resumed};
 use crate::catchup::Target;
 use crate::io::Effect;
 use crate::payload::{Cause, Leave};
+use crate::render::Item;
 use crate::room::Room;
+use crate::state::Occupant;
 
 impl Room {
     /// The node we join, if we join one.
@@ -69,6 +71,9 @@ impl Room {
             .child(state);
         let content = self.occupants.get(&nick).map(|o| o.presence.clone()).unwrap_or_default();
         let standing = self.standing_of(&nick);
+        if let Some(peering) = self.peerings.get_mut(peer) {
+            peering.announced = Some((user.clone(), nick.clone()));
+        }
         let bytes = StanzaWriter::new(Kind::Presence)
             .from(self.occupant_jid(&nick))
             .raw(content.bytes())
@@ -129,10 +134,15 @@ impl Room {
         self.enter_phase(peer, Phase::Up);
         self.persist_peering(peer);
         self.taken(peer);
+        // The join has told of one of us already.
+        let announced = self.peerings.get_mut(peer).and_then(|peering| peering.announced.take());
+        let told = |occupant: &&Occupant| {
+            announced.as_ref().is_some_and(|(user, nick)| *nick == occupant.nick && *user == occupant.sessions[0].jid)
+        };
         let locals: Vec<_> = self
             .occupants
             .iter()
-            .filter(|occupant| occupant.peer() != Some(peer))
+            .filter(|occupant| occupant.peer() != Some(peer) && !told(occupant))
             .map(|occupant| occupant.nick.clone())
             .collect();
         for nick in locals {
@@ -149,6 +159,11 @@ impl Room {
             return;
         }
         self.catchups.stop(&Target::Peer(peer.clone()));
+        let now = self.now.mono;
+        if let Some(peering) = self.peerings.get_mut(peer) {
+            peering.forget_traffic();
+            peering.lost_since.get_or_insert(now);
+        }
         self.enter_phase(peer, Phase::Rejected);
         // Whoever runs the other site may change their mind; that is not a matter of seconds.
         if let Some(peering) = self.peerings.get_mut(peer) {
@@ -194,9 +209,7 @@ impl Room {
     pub(super) fn peer_is_gone(&mut self, peer: &BareJid) {
         self.catchups.stop(&Target::Peer(peer.clone()));
         if let Some(peering) = self.peerings.get_mut(peer) {
-            peering.unacked.clear();
-            peering.stale.clear();
-            peering.ack_at = None;
+            peering.forget_traffic();
         }
         self.enter_phase(peer, Phase::Idle);
         let nicks: Vec<_> = self.occupants.of_peer(peer).map(|occupant| occupant.nick.clone()).collect();
@@ -256,12 +269,21 @@ impl Room {
 
     /// The `<x/>` with role and affiliation of an occupant as peers are shown it.
     pub(super) fn standing_of(&self, nick: &str) -> El {
+        self.standing_because(nick, None, None)
+    }
+
+    /// The same with the words of who changed it.
+    pub(super) fn standing_because(&self, nick: &str, actor: Option<&str>, reason: Option<&str>) -> El {
         let Some(occupant) = self.occupants.get(nick) else { return El::ns("x", ns::MUC_USER) };
-        let item = El::new("item")
-            .attr("affiliation", self.shown_affiliation(occupant).as_str())
-            .attr("role", occupant.role.as_str())
-            .attr_opt("jid", Some(occupant.sessions[0].jid.as_str()).filter(|_| self.is_open()));
-        El::ns("x", ns::MUC_USER).child(item)
+        let item = Item {
+            affiliation: self.shown_affiliation(occupant),
+            role: occupant.role,
+            jid: Some(&occupant.sessions[0].jid),
+            nick: None,
+            actor,
+            reason,
+        };
+        El::ns("x", ns::MUC_USER).child(item.el(self.is_open()))
     }
 }
 

@@ -43,12 +43,15 @@ impl Room {
         }
         match &logged.payload {
             Payload::Message(message) => self.send_message(peer, logged, message, false),
-            Payload::Join(join) if !join.again => self.send_presence(peer, logged, &row.nick, &join.presence, true),
+            Payload::Join(join) if !join.again => {
+                self.send_presence(peer, logged, &row.nick, &join.presence, true, (None, None));
+            }
             Payload::Leave(leave) if !leave.others_stay => self.send_leave(peer, logged, leave),
             Payload::Nick(change) => self.send_nick(peer, logged, change),
-            Payload::Role(_) => {
+            Payload::Role(change) => {
                 let presence = self.occupants.get(&row.nick).map(|o| o.presence.bytes().to_vec()).unwrap_or_default();
-                self.send_presence(peer, logged, &row.nick, &presence, false);
+                let words = (change.actor.as_deref(), change.reason.as_deref());
+                self.send_presence(peer, logged, &row.nick, &presence, false, words);
             }
             _ => {}
         }
@@ -166,7 +169,15 @@ impl Room {
     }
 
     /// Listing 8: somebody came, or stands otherwise than before.
-    fn send_presence(&mut self, peer: &BareJid, logged: &Logged, nick: &str, content: &[u8], join: bool) {
+    fn send_presence(
+        &mut self,
+        peer: &BareJid,
+        logged: &Logged,
+        nick: &str,
+        content: &[u8],
+        join: bool,
+        (actor, reason): (Option<&str>, Option<&str>),
+    ) {
         let Some(user) = logged.row.jid.clone() else { return };
         let id = self.own_id(&logged.row);
         let fmuc = self.annotate(peer, logged, &id, wire::about(&user));
@@ -174,7 +185,7 @@ impl Room {
         if join && self.is_uplink(peer) {
             writer = writer.el(El::ns("x", ns::MUC));
         }
-        let bytes = writer.el(self.standing_of(nick)).finish().to(&at_peer(peer, nick));
+        let bytes = writer.el(self.standing_because(nick, actor, reason)).finish().to(&at_peer(peer, nick));
         self.fx.push(Effect::Peer { peer: peer.clone(), bytes });
     }
 
@@ -235,7 +246,7 @@ impl Room {
             .finish()
             .to(&at_peer(peer, old));
         self.fx.push(Effect::Peer { peer: peer.clone(), bytes });
-        self.send_presence(peer, logged, &change.new, &change.presence, true);
+        self.send_presence(peer, logged, &change.new, &change.presence, true, (None, None));
     }
 
     /// Tells a peer of somebody who is here, outside the log: the roster of a sync.

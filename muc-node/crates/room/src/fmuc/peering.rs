@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use jid::BareJid;
+use jid::{BareJid, Jid};
 use warren_model::{Direction, Flavour, Now, PeerTimers, PeeringRow, PeeringState, Row, Seq, UnixMs};
 use warren_xmpp::{Stanza, StanzaError};
 
@@ -52,6 +52,8 @@ pub(crate) struct Peering {
     pub unacked: VecDeque<(Seq, Duration)>,
     /// Where what we owe this peer begins, if it has never acknowledged anything.
     pub owed_after: Seq,
+    /// Whom our join has told of.
+    pub announced: Option<(Jid, Nick)>,
     /// Occupants of this peer that the running sync has not confirmed yet.
     pub stale: BTreeSet<Nick>,
     /// The sync continues from what we had, so `p` must chain.
@@ -91,6 +93,7 @@ impl Peering {
             since: now.mono,
             tx_prev: None,
             unacked: VecDeque::new(),
+            announced: None,
             stale: BTreeSet::new(),
             chained: false,
             unsaid: 0,
@@ -99,6 +102,13 @@ impl Peering {
             tries: 0,
             lost_since: None,
         }
+    }
+
+    /// What was under way does not matter any more.
+    pub(super) fn forget_traffic(&mut self) {
+        self.unacked.clear();
+        self.stale.clear();
+        self.ack_at = None;
     }
 
     pub(super) fn is_warren(&self) -> bool {
@@ -184,9 +194,7 @@ impl Room {
             return;
         }
         peering.lost_since.get_or_insert(now);
-        peering.unacked.clear();
-        peering.stale.clear();
-        peering.ack_at = None;
+        peering.forget_traffic();
         let again = matches!(peering.phase, Phase::Joining | Phase::Syncing);
         self.catchups.stop(&Target::Peer(peer.clone()));
         self.enter_phase(peer, Phase::Down);
@@ -201,6 +209,15 @@ impl Room {
 
     /// Joining side: joins again. Joined side: asks the other to.
     fn ask_for_resync(&mut self, peer: &BareJid) {
+        let allowed = match self.peerings.get(peer).map(|peering| peering.row.direction) {
+            Some(Direction::Uplink) => self.peer_is_trusted(peer) && self.uplink().as_ref() == Some(peer),
+            Some(Direction::Downlink) => self.admits(peer) || self.uplink().as_ref() == Some(peer),
+            None => false,
+        };
+        if !allowed {
+            // The allow-list has changed while nobody was told.
+            return self.close_peering(peer);
+        }
         self.schedule_retry(peer);
         match self.peerings.get(peer).map(|peering| peering.row.direction) {
             Some(Direction::Uplink) => self.start_join(peer),

@@ -1,0 +1,169 @@
+//! How a room comes into memory, is dropped when a ticket fails, and goes.
+
+use warren_model::{RoomRows, Ticket};
+use warren_room::{Input, Room};
+
+use crate::barrier::Entry;
+use crate::io::Out;
+use crate::item::What;
+use crate::refuse;
+use crate::slot::{Cx, RETRY, Slot, State};
+
+impl Slot {
+    /// Asks the store for the room.
+    pub(crate) fn load(&mut self, cx: &mut Cx<'_>) {
+        self.state = State::Loading;
+        cx.out.push(Out::Load { room: self.jid.clone() });
+    }
+
+    /// The store has answered.
+    pub(crate) fn loaded(&mut self, rows: Option<RoomRows>, cx: &mut Cx<'_>) {
+        if !matches!(self.state, State::Loading) {
+            return;
+        }
+        // Who has waited for too long has been promised an answer by now, and must not get two.
+        for item in self.parked.expire(cx.now.mono, cx.shared.settings.parked) {
+            if let What::Stanza(stanza) = &item.what {
+                refuse::parked_too_long(&self.jid, stanza, cx.out);
+            }
+        }
+        match rows {
+            Some(rows) => self.revive(rows, cx),
+            None => self.absent(cx),
+        }
+        while matches!(self.state, State::Live(_)) {
+            let Some(item) = self.parked.pop() else { break };
+            self.run(item, cx);
+        }
+    }
+
+    fn revive(&mut self, mut rows: RoomRows, cx: &mut Cx<'_>) {
+        self.lazy.overlay(&mut rows);
+        let peers = !rows.peerings.is_empty();
+        let mut effects = Vec::new();
+        let room = Room::load(rows, cx.shared.epoch, cx.shared.site.clone(), cx.now, &mut effects);
+        self.live(room, cx);
+        self.settle(effects, Entry::default(), cx);
+        if peers {
+            // What the allow-list said while the room was not in memory.
+            self.act(Input::Site(cx.shared.site.clone()), None, cx);
+        }
+        self.tell_all(cx);
+        for (remote, replay) in self.replays.clone() {
+            self.act(Input::Replay { remote, after: replay.after }, None, cx);
+        }
+    }
+
+    /// There is no such room, unless a declaration waits for it.
+    fn absent(&mut self, cx: &mut Cx<'_>) {
+        self.lazy.take();
+        self.replays.clear();
+        while let Some(item) = self.parked.pop() {
+            match &item.what {
+                What::Stanza(stanza) => refuse::absent(&self.jid, stanza, cx.out),
+                What::Declare(declared) => {
+                    let declared = declared.clone();
+                    return self.create(&declared, item, cx);
+                }
+                What::Withdraw { .. } => {}
+            }
+        }
+        self.state = State::Gone;
+    }
+
+    pub(crate) fn live(&mut self, mut room: Room, cx: &Cx<'_>) {
+        if cx.shared.settings.check_invariants {
+            room.check_invariants();
+        }
+        room.break_on_purpose(cx.shared.settings.breakage.room);
+        self.fresh = true;
+        self.told.clear();
+        self.state = State::Live(Box::new(room));
+    }
+
+    /// The store could not say.
+    pub(crate) fn load_failed(&mut self, cx: &Cx<'_>) {
+        if !matches!(self.state, State::Loading) {
+            return;
+        }
+        let wanted = self.woken || !self.parked.is_empty() || !self.replays.is_empty() || !self.lazy.is_empty();
+        self.state = if wanted { State::Resting(cx.now.mono + RETRY) } else { State::Gone };
+    }
+
+    /// A ticket will never be durable. The room has decided things that are not so, and is dropped with all that it
+    /// decided since.
+    pub(crate) fn failed(&mut self, ticket: Ticket, why: &str, cx: &mut Cx<'_>) {
+        let mut lazy = self.sent.remove(&ticket).unwrap_or_default();
+        if matches!(self.state, State::Live(_) | State::Closing(_)) {
+            // The first one is the culprit: all later ones fail because it did.
+            lazy.retain_mut(|lazy| !std::mem::replace(&mut lazy.again, true));
+            self.troubles += 1;
+            // It may have occupants, deadlines, peers: it has to come back although nobody asks it anything.
+            self.woken = true;
+            let rest = self.strike(ticket, why, cx);
+            self.state = State::Failing { rest };
+            for read in std::mem::take(&mut self.reads).into_keys() {
+                cx.shared.reads.remove(&read);
+            }
+        }
+        self.barrier.failed(ticket);
+        self.unwritten.append(&mut lazy);
+        self.reload_if_answered(cx);
+    }
+
+    /// Counts against the input of the ticket; refuses it if that was too often. True: what failed will be tried
+    /// again all the same, so it had better rest.
+    fn strike(&mut self, ticket: Ticket, why: &str, cx: &mut Cx<'_>) -> bool {
+        let Some(item) = self.barrier.owner(ticket).and_then(|entry| entry.item.as_mut()) else {
+            return self.troubles > 1;
+        };
+        item.strikes += 1;
+        if item.strikes < item.patience() {
+            return item.strikes > 1;
+        }
+        match &item.what {
+            What::Stanza(stanza) => refuse::not_stored(&self.jid, stanza, cx.out),
+            What::Declare(declared) => cx.out.push(Out::Refused {
+                room: self.jid.clone(),
+                uid: declared.uid.clone(),
+                generation: declared.generation,
+                why: why.to_owned(),
+            }),
+            What::Withdraw { .. } => {}
+        }
+        false
+    }
+
+    /// Loads the room again once it is known what the store holds; what has not happened is to be handled again.
+    pub(crate) fn reload_if_answered(&mut self, cx: &mut Cx<'_>) {
+        let State::Failing { rest } = self.state else { return };
+        if !self.sent.is_empty() {
+            return;
+        }
+        self.lazy.put_back(std::mem::take(&mut self.unwritten), cx.now.mono);
+        // An entry with a place in the store has happened, whatever came before it.
+        let kept = self.barrier.abandon().into_iter().filter(|entry| entry.at.is_none());
+        let again: Vec<_> = kept.filter_map(|entry| entry.item).filter(|item| item.strikes < item.patience()).collect();
+        self.parked.put_back(again.into_iter());
+        if rest {
+            self.state = State::Resting(cx.now.mono + RETRY);
+        } else {
+            self.load(cx);
+        }
+    }
+
+    /// The room has ended for good. What came since is for another room of the same address, if there is one.
+    pub(crate) fn ended(&mut self, cx: &mut Cx<'_>) {
+        self.lazy.take();
+        self.replays.clear();
+        self.told.clear();
+        for read in std::mem::take(&mut self.reads).into_keys() {
+            cx.shared.reads.remove(&read);
+        }
+        if self.parked.is_empty() {
+            self.state = State::Gone;
+        } else {
+            self.load(cx);
+        }
+    }
+}

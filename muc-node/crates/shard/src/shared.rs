@@ -1,0 +1,55 @@
+//! What all rooms of a shard share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use warren_model::{Epoch, Ticket};
+use warren_room::{ReadId, Site};
+use warren_xmpp::cast::PathState;
+
+use crate::io::Settings;
+use crate::slot::SlotKey;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub settings: Settings,
+    pub epoch: Epoch,
+    pub site: Arc<Site>,
+    /// Paths that are not Up.
+    pub paths: BTreeMap<Box<str>, PathState>,
+    /// Whose ticket it is, of those that are not answered.
+    pub tickets: BTreeMap<Ticket, SlotKey>,
+    /// Whose read it is, of those whose answer still matters.
+    pub reads: BTreeMap<ReadId, SlotKey>,
+    last_ticket: u64,
+    last_read: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings, epoch: Epoch, site: Arc<Site>) -> Self {
+        Self {
+            settings,
+            epoch,
+            site,
+            paths: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            last_ticket: 0,
+            last_read: 0,
+        }
+    }
+
+    /// A new ticket.
+    pub(crate) fn ticket(&mut self, slot: SlotKey) -> Ticket {
+        self.last_ticket += 1;
+        self.tickets.insert(Ticket(self.last_ticket), slot);
+        Ticket(self.last_ticket)
+    }
+
+    /// A new number for a read. Rooms count from 1 in each life, so theirs are no good outside.
+    pub(crate) fn read(&mut self, slot: SlotKey) -> ReadId {
+        self.last_read += 1;
+        self.reads.insert(ReadId(self.last_read), slot);
+        ReadId(self.last_read)
+    }
+}

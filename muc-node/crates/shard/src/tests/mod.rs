@@ -1,0 +1,6 @@
+//! Stories with the real room, and a model of the whole with failures in any order.
+
+mod life;
+mod model;
+mod stories;
+mod world;
