@@ -1,0 +1,39 @@
+# Few and honest: each target installs what it needs from Debian/Ubuntu packages, or names it.
+# PROFILE=dev at the desk (fast to build), ci where speed counts.
+PROFILE ?= ci
+CARGO   ?= cargo
+SEEDS   ?= 1000
+SECONDS ?= 60
+FLAGS   := --profile $(PROFILE) --locked
+
+.PHONY: help demo test lint bench sim fuzz deps
+
+help:            ## What there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+deps:            ## Real servers for tests and demo, from the distribution
+	@./tests/install-servers
+
+demo: deps       ## Two sites, real Prosody and ejabberd, a cut, a kill: watch it (STAY=1: stay up and join)
+	@$(CARGO) build $(FLAGS) -p warren-muc-node -p warren-demo
+	@$(CARGO) run --quiet $(FLAGS) -p warren-demo -- $(if $(STAY),--stay)
+
+test: deps       ## All tests
+	$(CARGO) build $(FLAGS) -p warren-muc-node
+	$(CARGO) test $(FLAGS) --workspace
+
+lint:            ## rustfmt, clippy, licences, bans, duplicate crates
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) run --quiet --locked -p warren-deps
+
+bench:           ## Bounds on speed, as ratios within one run
+	$(CARGO) build $(FLAGS) -p warren-muc-node
+	$(CARGO) run $(FLAGS) -p warren-bench
+
+sim:             ## The simulator over SEEDS seeds
+	$(CARGO) run $(FLAGS) -p warren-sim -- --seeds $(SEEDS)
+
+fuzz:            ## The codec under cargo-fuzz for SECONDS (needs cargo-fuzz and a C++ compiler)
+	@command -v cargo-fuzz >/dev/null || { echo "error: cargo-fuzz is missing: cargo install cargo-fuzz --locked" >&2; exit 1; }
+	cd tests/fuzz && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run codec -s none -- -max_total_time=$(SECONDS) -rss_limit_mb=1024 -timeout=10

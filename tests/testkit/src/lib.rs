@@ -1,0 +1,7 @@
+//! What tests share: stories, real servers on loopback, users, proxies.
+
+pub mod acceptor;
+pub mod node;
+pub mod memory;
+pub mod peers;
+pub mod story;

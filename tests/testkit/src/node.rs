@@ -1,0 +1,400 @@
+//! A site of the demo as a process: `muc-node` with the manifests of `examples/demo`, attached to a server of a
+//! [`World`], with a store that survives kills.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Command,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::peers::{Child, ComponentAccess, Port, Site, World, child::Program};
+
+/// From the start of the process until it serves, on a busy machine.
+const READY: Duration = Duration::from_secs(20);
+
+/// From SIGTERM until the end.
+const STOP: Duration = Duration::from_secs(25);
+
+/// Reading a whole log.
+const LOG: Duration = Duration::from_secs(20);
+
+/// What people copy, so what is tested.
+const WONDERLAND: [(&str, &str); 3] = [
+    ("peer.yaml", include_str!("../../../examples/demo/wonderland/peer.yaml")),
+    ("room.yaml", include_str!("../../../examples/demo/wonderland/room.yaml")),
+    ("service.yaml", include_str!("../../../examples/demo/wonderland/service.yaml")),
+];
+const DENMARK: [(&str, &str); 3] = [
+    ("peer.yaml", include_str!("../../../examples/demo/denmark/peer.yaml")),
+    ("room.yaml", include_str!("../../../examples/demo/denmark/room.yaml")),
+    ("service.yaml", include_str!("../../../examples/demo/denmark/service.yaml")),
+];
+
+/// The room of a site in `examples/demo`: two addresses of one room.
+pub fn room(site: Site) -> &'static str {
+    match site {
+        Site::Wonderland => "rabbithole@rooms.wonderland.lit",
+        Site::Denmark => "elsinore@talk.denmark.lit",
+    }
+}
+
+/// What to start. See [`Node::config`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    site: Site,
+    access: ComponentAccess,
+    dir: PathBuf,
+    manifests: Vec<(&'static str, String)>,
+    filter: String,
+    wrong: Vec<String>,
+}
+
+/// One `muc-node`. It is killed when this value is dropped and when our process ends, however it ends.
+#[derive(Debug)]
+pub struct Node {
+    config: Config,
+    admin: Port,
+    child: Child,
+}
+
+/// A row of a room's log, as `muc-node log --format json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Position.
+    pub seq: u64,
+    /// `message`, `subject`, `join`, `leave`, `nick`, `role`, `config`.
+    pub kind: String,
+    /// Nick of whom it is about.
+    pub nick: String,
+    /// The stanza-id on the wire.
+    pub id: String,
+    /// Real JID of whom it is about.
+    pub jid: Option<String>,
+    /// Peer room that it came through; `None`: it was decided here.
+    pub ingress: Option<String>,
+    /// Text of a message or subject.
+    pub body: Option<String>,
+    /// The sender's own id of a message.
+    pub client_id: Option<String>,
+    /// Why somebody left.
+    pub cause: Option<String>,
+}
+
+impl Node {
+    /// Begins a configuration: the site's manifests, with host, port and secret of its component in this world.
+    ///
+    /// # Errors
+    /// When the world has no such component.
+    pub fn config(world: &World, site: Site) -> Result<Config> {
+        let (name, manifests) = match site {
+            Site::Wonderland => ("wonderland", WONDERLAND),
+            Site::Denmark => ("denmark", DENMARK),
+        };
+        Ok(Config {
+            site,
+            access: world.access(site, site.rooms())?,
+            dir: world.dir().join("nodes").join(name),
+            manifests: manifests.map(|(file, text)| (file, text.to_owned())).to_vec(),
+            filter: "info".to_owned(),
+            wrong: Vec::new(),
+        })
+    }
+
+    /// Starts a site as it stands in `examples/demo` and waits until it serves.
+    ///
+    /// # Errors
+    /// When `muc-node` is not built (says how to build it), or does not come up (with its output).
+    pub async fn start(world: &World, site: Site) -> Result<Self> {
+        Self::config(world, site)?.start().await
+    }
+
+    /// Which site it is.
+    pub fn site(&self) -> Site {
+        self.config.site
+    }
+
+    /// The room of this site.
+    pub fn room(&self) -> &'static str {
+        room(self.config.site)
+    }
+
+    /// The file of the store.
+    pub fn store(&self) -> PathBuf {
+        self.config.store()
+    }
+
+    /// Its admin listener.
+    pub fn admin(&self) -> std::net::SocketAddr {
+        self.admin.addr()
+    }
+
+    /// The process.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Ends it as a crash does (SIGKILL), and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub async fn kill9(&mut self) -> Result<()> {
+        self.child.kill().await
+    }
+
+    /// Starts it again, with the same manifests, store and ports, and waits until it serves.
+    ///
+    /// # Errors
+    /// When it runs, or does not come up (with its output).
+    pub async fn start_again(&mut self) -> Result<()> {
+        ensure!(!self.child.is_alive(), "{:?} still runs", self.config.site);
+        self.child = self.config.launch(&self.admin).await?;
+        Ok(())
+    }
+
+    /// Asks it to end (SIGTERM) and waits for an orderly end.
+    ///
+    /// # Errors
+    /// When it takes too long or its exit status is not 0; with the end of its output.
+    pub async fn stop(&mut self) -> Result<()> {
+        let pid = self.child.pid().with_context(|| format!("{:?} does not run", self.config.site))?;
+        // A shell's own kill: procps need not be there.
+        Command::new("sh").args(["-c", "kill -TERM \"$0\""]).arg(pid.to_string()).status().await?;
+        let status = self.child.wait(STOP).await?;
+        ensure!(status.success(), "muc-node of {:?} ended with {status}\n{}", self.config.site, self.child.report());
+        Ok(())
+    }
+
+    /// The whole log of this site's room. The node may be running or not.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or an entry is not as documented.
+    pub async fn log(&self) -> Result<Vec<LogEntry>> {
+        let store = format!("sqlite:{}", self.store().display());
+        let output = Command::new(binary()?)
+            .args(["log", self.room(), "--format", "json", "--store", &store])
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(LOG, output).await.map_err(|_| anyhow!("muc-node log takes longer than {LOG:?}"))??;
+        ensure!(
+            output.status.success(),
+            "muc-node log {} ended with {}: {}",
+            self.room(),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8(output.stdout)?;
+        text.lines().map(|line| LogEntry::parse(line).with_context(|| format!("in the log entry {line}"))).collect()
+    }
+
+    /// What the admin listener answers: status and body.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        get(self.admin.addr(), path).await
+    }
+
+    /// The value of a metric without labels, or the sum over its labels. `None` when there is no such metric.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn metric(&self, name: &str) -> Result<Option<f64>> {
+        let (_, text) = self.get("/metrics").await?;
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let value = match rest.strip_prefix('{') {
+                Some(labels) => labels.rsplit_once('}')?.1,
+                None => rest.strip_prefix(' ')?,
+            };
+            value.trim().parse::<f64>().ok()
+        });
+        Ok(values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value)))
+    }
+
+    /// The end of its output, for people.
+    pub fn report(&self) -> String {
+        format!("=== muc-node of {:?}\n{}", self.config.site, self.child.report())
+    }
+}
+
+impl Config {
+    /// Replaces a piece of text that stands exactly once in the manifests.
+    #[must_use]
+    pub fn replace(mut self, old: &str, new: &str) -> Self {
+        let found: usize = self.manifests.iter().map(|(_, text)| text.matches(old).count()).sum();
+        if found == 1 {
+            self.manifests.iter_mut().for_each(|(_, text)| *text = text.replace(old, new));
+        } else {
+            self.wrong.push(format!("{old:?} stands {found} times in the manifests of {:?}", self.site));
+        }
+        self
+    }
+
+    /// What is logged (default `info`). See `muc-node --log`.
+    #[must_use]
+    pub fn log(mut self, filter: &str) -> Self {
+        filter.clone_into(&mut self.filter);
+        self
+    }
+
+    /// Connects to the server through this address, as a proxy's.
+    #[must_use]
+    pub fn through(mut self, addr: std::net::SocketAddr) -> Self {
+        self.access.addr = addr;
+        self
+    }
+
+    /// Writes the manifests, starts the node and waits until it serves.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start(self) -> Result<Node> {
+        let admin = Port::draw()?;
+        self.write()?;
+        let child = self.launch(&admin).await?;
+        Ok(Node { config: self, admin, child })
+    }
+
+    fn write(&self) -> Result<()> {
+        let dir = self.manifest_dir();
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        ensure!(self.wrong.is_empty(), "{}", self.wrong.join("; "));
+        for (file, text) in &self.manifests {
+            let text = if text.contains("\nkind: MucService\n") { self.attached(text)? } else { text.clone() };
+            std::fs::write(dir.join(file), text)?;
+        }
+        Ok(())
+    }
+
+    /// The service's manifest with the component's real address and secret: nothing else may differ from the example.
+    fn attached(&self, text: &str) -> Result<String> {
+        let ComponentAccess { addr, secret, .. } = &self.access;
+        let values = [("host", addr.ip().to_string()), ("port", addr.port().to_string()), ("secret", secret.clone())];
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        for (key, value) in values {
+            let label = format!("{key}: ");
+            let mut found = lines.iter_mut().filter(|line| line.trim_start().starts_with(&label));
+            let (Some(line), None) = (found.next(), found.next()) else {
+                bail!("the service's manifest does not have exactly one line with {label:?}");
+            };
+            let indent = line.len() - line.trim_start().len();
+            *line = format!("{}{label}{value}", " ".repeat(indent));
+        }
+        Ok(lines.join("\n") + "\n")
+    }
+
+    async fn launch(&self, admin: &Port) -> Result<Child> {
+        let store = format!("sqlite:{}", self.store().display());
+        let manifests = self.manifest_dir();
+        let mut child = Child::start(Program {
+            name: binary()?,
+            packages: "none: cargo build -p warren-muc-node",
+            args: ["--log".into(), self.filter.clone().into(), "--log-format".into(), "text".into()]
+                .into_iter()
+                .chain(["serve".into(), "--manifests".into(), manifests.into(), "--store".into(), store.into()])
+                .chain(["--admin".into(), admin.addr().to_string().into()])
+                .collect(),
+            env: vec![],
+            logs: vec![],
+        })
+        .await?;
+        let end = Instant::now() + READY;
+        let mut missing = String::from("nobody answers at its admin address");
+        loop {
+            match get(admin.addr(), "/ready").await {
+                Ok((200, _)) => return Ok(child),
+                Ok((_, why)) => missing = why,
+                Err(_) => {}
+            }
+            if !child.is_alive() {
+                sleep(Duration::from_millis(50)).await; // lets the last output arrive
+                bail!("muc-node of {:?} ended at once\n{}", self.site, child.report());
+            }
+            if Instant::now() > end {
+                bail!("muc-node of {:?} is not ready after {READY:?}: {missing}\n{}", self.site, child.report());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn manifest_dir(&self) -> PathBuf {
+        self.dir.join("manifests")
+    }
+
+    fn store(&self) -> PathBuf {
+        self.dir.join("rooms.sqlite")
+    }
+}
+
+impl LogEntry {
+    /// Whether it is a message with a body.
+    pub fn is_message(&self) -> bool {
+        self.kind == "message"
+    }
+
+    fn parse(line: &str) -> Result<Self> {
+        let entry: Value = serde_json::from_str(line)?;
+        let text = |name: &str| entry.get(name).and_then(Value::as_str).map(str::to_owned);
+        let needed = |name: &str| text(name).with_context(|| format!("no {name}"));
+        Ok(Self {
+            seq: entry.get("seq").and_then(Value::as_u64).context("no seq")?,
+            kind: needed("kind")?,
+            nick: needed("nick")?,
+            id: needed("id")?,
+            jid: text("jid"),
+            ingress: text("ingress"),
+            body: text("body"),
+            client_id: text("client_id"),
+            cause: text("cause"),
+        })
+    }
+}
+
+/// The `muc-node` that was built together with this program: it lies beside it, or above `deps` for tests.
+///
+/// # Errors
+/// When it is not there; says how to build it.
+pub fn binary() -> Result<&'static str> {
+    static BINARY: OnceLock<std::result::Result<String, String>> = OnceLock::new();
+    let found = BINARY.get_or_init(|| {
+        let here = std::env::current_exe().map_err(|error| format!("where this program lies is not known: {error}"))?;
+        let file = here.ancestors().skip(1).take(2).map(|dir| dir.join("muc-node")).find(|file| file.is_file());
+        let file = file.ok_or_else(|| missing(&here))?;
+        file.into_os_string().into_string().map_err(|file| format!("{} is not UTF-8", Path::new(&file).display()))
+    });
+    found.as_deref().map_err(|why| anyhow!("{why}"))
+}
+
+fn missing(here: &Path) -> String {
+    let below = here.ancestors().nth(1).unwrap_or(here);
+    format!(
+        "there is no `muc-node` at {} or above: build it first, with the same profile: cargo build -p warren-muc-node",
+        below.display()
+    )
+}
+
+async fn get(addr: std::net::SocketAddr, path: &str) -> Result<(u16, String)> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let answer = async {
+        let mut stream = TcpStream::connect(addr).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        anyhow::Ok(answer)
+    };
+    let answer = timeout(Duration::from_secs(2), answer).await.map_err(|_| anyhow!("no answer from {addr}"))??;
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no HTTP")?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    Ok((status, body))
+}

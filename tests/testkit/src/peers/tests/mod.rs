@@ -1,0 +1,4 @@
+//! Tests of the harness that need no server.
+
+mod harness;
+mod proxy;
