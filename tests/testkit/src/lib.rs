@@ -2,6 +2,7 @@
 
 pub mod acceptor;
 pub mod node;
+pub mod loopback;
 pub mod memory;
 pub mod peers;
 pub mod story;

@@ -2,6 +2,7 @@
 //! [`World`], with a store that survives kills.
 
 use std::{
+    collections::VecDeque,
     path::{Path, PathBuf},
     process::Stdio,
     sync::OnceLock,
@@ -27,6 +28,9 @@ const STOP: Duration = Duration::from_secs(25);
 
 /// Reading a whole log.
 const LOG: Duration = Duration::from_secs(20);
+
+/// A failure shows the output of so many runs before the present one.
+const RUNS: usize = 3;
 
 /// What people copy, so what is tested.
 const WONDERLAND: [(&str, &str); 3] = [
@@ -65,6 +69,8 @@ pub struct Node {
     config: Config,
     admin: Port,
     child: Child,
+    /// What the runs before this one said last, the newest first.
+    before: VecDeque<String>,
 }
 
 /// A row of a room's log, as `muc-node log --format json` prints it.
@@ -157,6 +163,8 @@ impl Node {
     /// When it runs, or does not come up (with its output).
     pub async fn start_again(&mut self) -> Result<()> {
         ensure!(!self.child.is_alive(), "{:?} still runs", self.config.site);
+        self.before.push_front(self.child.report());
+        self.before.truncate(RUNS);
         self.child = self.config.launch(&self.admin).await?;
         Ok(())
     }
@@ -222,9 +230,10 @@ impl Node {
         Ok(values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value)))
     }
 
-    /// The end of its output, for people.
+    /// The end of its output, and that of the runs before, for people.
     pub fn report(&self) -> String {
-        format!("=== muc-node of {:?}\n{}", self.config.site, self.child.report())
+        let runs: Vec<&str> = self.before.iter().rev().map(String::as_str).collect();
+        format!("=== muc-node of {:?}\n{}{}", self.config.site, runs.concat(), self.child.report())
     }
 }
 
@@ -263,7 +272,7 @@ impl Config {
         let admin = Port::draw()?;
         self.write()?;
         let child = self.launch(&admin).await?;
-        Ok(Node { config: self, admin, child })
+        Ok(Node { config: self, admin, child, before: VecDeque::new() })
     }
 
     fn write(&self) -> Result<()> {

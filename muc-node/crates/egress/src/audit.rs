@@ -84,6 +84,9 @@ impl Egress {
                     if let Some(entry) = self.rooms.get(&room) {
                         let item = Item::Audit { room, jid: Arc::clone(&entry.jid) };
                         self.table.push(place, item, marked * LEN, now);
+                    } else if let Some(group) = route.groups.get_mut(&room) {
+                        // Their leaves are queued: there is nobody to ask for.
+                        group.unmark_all();
                     }
                     self.audits.spend(marked, per_second, now);
                 }

@@ -169,6 +169,13 @@ impl Group {
         }
     }
 
+    /// Nobody is to be audited any more.
+    pub(crate) fn unmark_all(&mut self) {
+        for slot in &mut self.slots {
+            slot.flags &= !AUDIT;
+        }
+    }
+
     /// Bytes of the arena in use and altogether.
     pub(crate) fn arena(&self) -> (usize, usize) {
         (self.arena.len().saturating_sub(self.garbage), self.arena.len())

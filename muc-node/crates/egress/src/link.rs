@@ -219,6 +219,9 @@ impl Egress {
             }
             if let Some(route) = self.table.route(place).filter(|route| route.is_tracked()) {
                 route.watermarks(current, on_write, &mut out);
+                // It may be of no use any more now, and then is to be forgotten in time.
+                let used = route.last_used;
+                self.table.settle(place, used);
             }
         }
         self.next_watermark = 0;

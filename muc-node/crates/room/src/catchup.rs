@@ -42,6 +42,8 @@ struct Catchup {
     /// Rows appended since the page was asked for.
     tail: Vec<Arc<Logged>>,
     handed: usize,
+    /// The room's position when it began: what is later was told by nobody yet.
+    begun: Seq,
 }
 
 /// The catch-ups that run.
@@ -104,6 +106,7 @@ impl Room {
             asked: self.head,
             tail: Vec::new(),
             handed: 0,
+            begun: self.head,
         });
     }
 
@@ -123,7 +126,7 @@ impl Room {
             catchup.cursor = row.seq;
             catchup.handed += 1;
             if let Some(logged) = Logged::read(row) {
-                self.hand_over(&catchup.target, &logged);
+                self.hand_over(&catchup.target, &logged, catchup.begun);
             }
         }
         let too_much = catchup.handed > REPLAY_ROWS && matches!(catchup.target, Target::Path(_));
@@ -137,7 +140,7 @@ impl Room {
         }
         let cursor = catchup.cursor;
         for logged in catchup.tail.iter().filter(|logged| logged.row.seq > cursor) {
-            self.hand_over(&catchup.target, logged);
+            self.hand_over(&catchup.target, logged, catchup.begun);
         }
         match catchup.target {
             Target::Path(remote) => {
@@ -150,10 +153,10 @@ impl Room {
         }
     }
 
-    fn hand_over(&mut self, target: &Target, logged: &Arc<Logged>) {
+    fn hand_over(&mut self, target: &Target, logged: &Arc<Logged>, begun: Seq) {
         match target {
             Target::Path(remote) => self.replay_row(remote, logged),
-            Target::Peer(peer) => self.sync_row(peer, logged),
+            Target::Peer(peer) => self.sync_row(peer, logged, logged.row.seq > begun),
         }
     }
 

@@ -32,7 +32,7 @@ impl Room {
         if kind == LogKind::Message && occupant.role < Role::Participant {
             return self.refuse(head, ErrorType::Auth, "forbidden", "visitors have no voice in this room");
         }
-        let content = self.cleaned_message(&incoming.stanza.content);
+        let content = cleaned_message(&incoming.stanza.content);
         let logged = self.append(Entry {
             kind,
             jid: Some(&incoming.from),
@@ -62,21 +62,23 @@ impl Room {
     fn fresh_id(&self) -> Box<str> {
         format!("w-{}", self.keys.encode(self.epoch, self.head.next())).into()
     }
+}
 
-    /// What a client's message keeps: not what is the room's to say, nor a stanza-id in the name of any
-    /// node of the set (XEP-0359 5, XEP-0045 17.3, `fmuc.md` 6.8).
-    pub(crate) fn cleaned_message(&self, content: &Content) -> Content {
-        content.filter(|child| match child.ns {
-            ns::FMUC
-            | ns::OCCUPANT_ID
-            | ns::MUC
-            | ns::MUC_USER
-            | ns::MUC_ADMIN
-            | ns::MUC_OWNER
-            | ns::PRESENCE_SESSION
-            | super::HATS => false,
-            ns::SID if child.name == "stanza-id" => !child.attr("by").is_some_and(|by| self.is_node_of_the_set(&by)),
-            _ => true,
-        })
-    }
+/// What a client's message keeps: not what is the room's to say, nor any stanza-id
+/// (XEP-0359 5, XEP-0045 17.3, `fmuc.md` 6.8).
+pub(crate) fn cleaned_message(content: &Content) -> Content {
+    content.filter(|child| match child.ns {
+        ns::FMUC
+        | ns::OCCUPANT_ID
+        | ns::MUC
+        | ns::MUC_USER
+        | ns::MUC_ADMIN
+        | ns::MUC_OWNER
+        | ns::PRESENCE_SESSION
+        | super::HATS => false,
+        // Whoever it names: which rooms are or will be nodes of the set is not known here, and what a client
+        // says must not become a message's identity elsewhere. An origin-id stays.
+        ns::SID if child.name == "stanza-id" => false,
+        _ => true,
+    })
 }

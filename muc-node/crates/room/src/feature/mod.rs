@@ -29,6 +29,7 @@ mod voice_request;
 use jid::Jid;
 use warren_xmpp::{Content, ErrorType, Kind, Stanza, ns};
 
+pub(crate) use message::cleaned_message;
 pub(crate) use subject::is_subject as subject_only;
 
 use crate::room::Room;

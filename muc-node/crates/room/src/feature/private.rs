@@ -3,6 +3,7 @@
 use jid::Jid;
 use warren_xmpp::{Content, El, ErrorType, Kind, StanzaWriter, ns};
 
+use super::message::cleaned_message;
 use super::{Feature, Incoming};
 use crate::room::{Room, SentPrivate};
 use crate::state::{Home, Nick};
@@ -30,7 +31,7 @@ fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
         room.refuse(head, ErrorType::Cancel, "item-not-found", "nobody of this nick is here");
         return true;
     };
-    let content = room.cleaned_message(&incoming.stanza.content);
+    let content = cleaned_message(&incoming.stanza.content);
     if let Home::Peer { room: peer, nick, .. } = &target.home {
         let (peer, nick) = (peer.clone(), nick.clone());
         room.fmuc_private(&peer, &nick, sender, incoming, &content);

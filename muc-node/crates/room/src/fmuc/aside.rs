@@ -7,7 +7,7 @@ use warren_xmpp::{Content, ErrorType, Kind, Stanza, StanzaError, StanzaWriter};
 use super::joining::at_peer;
 use super::peering::Phase;
 use super::wire::{self, Fmuc};
-use crate::feature::Incoming;
+use crate::feature::{Incoming, cleaned_message};
 use crate::io::Effect;
 use crate::payload::{Cause, Leave};
 use crate::room::Room;
@@ -52,7 +52,7 @@ impl Room {
             return;
         }
         let Some(sender) = self.occupants.vouched(peer, user).map(|occupant| occupant.nick.clone()) else { return };
-        let content = self.cleaned_message(&stanza.content);
+        let content = cleaned_message(&stanza.content);
         let head = &stanza.head;
         match self.occupants.get(to.as_str()) {
             Some(target) if target.is_local() => {

@@ -81,6 +81,11 @@ impl Room {
             // Our own user's echo (listing 4) says nothing new, and of another node's users only that node may speak.
             return;
         }
+        let told = self.peerings.get(peer).and_then(|peering| peering.announced.as_ref());
+        if told.is_some_and(|(announced, _)| announced == user) {
+            // The echo of our join, whose user has left since.
+            return;
+        }
         if stanza.head.type_.as_deref() == Some("unavailable") {
             return self.departure_from(peer, user, stanza);
         }
@@ -237,7 +242,7 @@ impl Room {
     /// subject replaces ours (XEP-0289 5.1, `fmuc.md` 6.9).
     fn subject_from(&mut self, peer: &BareJid, from: &Jid, stanza: &Stanza, fmuc: &Fmuc, syncing: bool) {
         let text = stanza.content.find("subject", ns::CLIENT).map(|child| child.text()).unwrap_or_default();
-        let never_set = text.is_empty() && from.is_bare() && wire::stanza_id(&stanza.content).is_none();
+        let never_set = text.is_empty() && from.is_bare() && wire::stanza_id(&stanza.content, peer).is_none();
         if never_set && syncing {
             return;
         }
@@ -246,7 +251,7 @@ impl Room {
             let eff = self.effective(fmuc.t, wire::delayed(&stanza.content));
             let Payload::Message(message) = &ours.payload else { return };
             let by = |origin: Option<&BareJid>| origin.unwrap_or(&self.jid).to_string();
-            let theirs = wire::stanza_id(&stanza.content).map(|(origin, _)| origin);
+            let theirs = wire::stanza_id(&stanza.content, peer).map(|(origin, _)| origin);
             let newer = (eff, by(theirs.as_ref().or(Some(peer)))) > (ours.row.eff, by(message.origin.as_ref()));
             if !newer && !first {
                 return;
@@ -262,7 +267,7 @@ impl Room {
 
     /// One message or subject into the log, unless it is there.
     fn ingest(&mut self, peer: &BareJid, from: &Jid, stanza: &Stanza, fmuc: &Fmuc, kind: LogKind, syncing: bool) {
-        let named = wire::stanza_id(&stanza.content);
+        let named = wire::stanza_id(&stanza.content, peer);
         if named.as_ref().is_some_and(|(by, _)| *by == self.jid) {
             // One of ours, come back.
             return;

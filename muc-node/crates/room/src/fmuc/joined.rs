@@ -21,7 +21,9 @@ impl Room {
         if !self.admits(peer) && self.uplink().as_ref() != Some(peer) {
             return self.reject(peer, "this room does not admit yours");
         }
-        if !self.may_vouch(peer, user) {
+        // A Warren node joins for everybody who is there: that its first user may not be introduced here is no
+        // reason to keep the others out. `occupant_from` below leaves that user out.
+        if !fmuc.peering && !self.may_vouch(peer, user) {
             return self.refuse_user(peer, user, nick);
         }
         let (head, now) = (self.head, self.now);

@@ -38,9 +38,6 @@ impl Room {
                 return;
             }
             if matches!(peering.phase, Phase::Idle | Phase::Leaving) && peering.retry_at.is_none() {
-                if peering.row.rx_last.is_none() {
-                    peering.owed_after = before_join(head);
-                }
                 self.schedule_retry(&peer);
                 self.start_join(&peer);
             }
@@ -102,6 +99,8 @@ impl Room {
         peering.stale = stale;
         peering.tx_prev.clone_from(&resumed.h);
         let known = resumed.h.as_deref().and_then(|h| self.keys.decode(h.trim_end_matches('-')));
+        // What was sent in an earlier sync counts for nothing unless it was acknowledged.
+        peering.owed_after = peering.row.tx_acked;
         if let Some((_, seq)) = known {
             let half = resumed.h.as_deref().is_some_and(|h| h.ends_with('-'));
             peering.owed_after = if half { Seq(seq.0.saturating_sub(1)) } else { seq };
@@ -139,6 +138,13 @@ impl Room {
         let told = |occupant: &&Occupant| {
             announced.as_ref().is_some_and(|(user, nick)| *nick == occupant.nick && *user == occupant.sessions[0].jid)
         };
+        // It may have left since: nothing in our log says so to this peer, which was not in step then.
+        if let Some((user, nick)) = &announced
+            && !self.occupants.local().any(|occupant| occupant.sessions[0].jid == *user)
+        {
+            let bytes = self.leave_text(peer, nick, user, &Leave::default(), wire::about(user));
+            self.fx.push(Effect::Peer { peer: peer.clone(), bytes });
+        }
         let locals: Vec<_> = self
             .occupants
             .iter()

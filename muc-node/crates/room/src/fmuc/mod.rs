@@ -45,11 +45,6 @@ impl Room {
             && (stanza.head.kind == Kind::Presence || self.site.peers.contains_key(from.domain().as_str()))
     }
 
-    /// Whether that address is a node of our set, as far as we know: a client must not speak for it.
-    pub(crate) fn is_node_of_the_set(&self, by: &str) -> bool {
-        by == self.jid.as_str() || self.peerings.keys().any(|peer| by == peer.as_str())
-    }
-
     /// A stanza from another node.
     pub(crate) fn federation(&mut self, stanza: &Stanza, from: &Jid) {
         let peer = from.to_bare();
@@ -82,7 +77,10 @@ impl Room {
         if is_join(stanza) && fmuc.peering {
             return self.join_from(peer, &user, &nick, stanza, fmuc);
         }
-        if is_join(stanza) && !self.is_linked(peer) && !self.is_uplink(peer) {
+        // A Warren node says `peering` when it joins. What else of it looks like a join is the roster of its sync,
+        // and counts only in that sync: taken for the join of a plain node, it would make us forget what we have.
+        let in_use = self.peerings.get(peer).is_some_and(|peering| peering.is_warren() && peering.phase != Phase::Idle);
+        if is_join(stanza) && !self.is_linked(peer) && !self.is_uplink(peer) && !in_use {
             return self.join_from(peer, &user, &nick, stanza, fmuc);
         }
         self.occupant_from(peer, &user, &nick, stanza, fmuc);

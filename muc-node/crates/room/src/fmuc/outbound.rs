@@ -35,6 +35,44 @@ impl Room {
         }
     }
 
+    /// The client by whose address peers know an occupant has gone, others of the same nick stay: told as a leave
+    /// and a join, two stanzas of one row as in a change of nick.
+    pub(crate) fn fmuc_moved(&mut self, logged: &Arc<Logged>, leave: &Leave) {
+        let (row, nick) = (&logged.row, &logged.row.nick);
+        let (Some(old), Some(occupant)) = (row.jid.clone(), self.occupants.get(nick)) else { return };
+        let (new, content) = (occupant.sessions[0].jid.clone(), occupant.presence.clone());
+        let peers: Vec<_> = self
+            .peerings
+            .iter()
+            .filter(|(peer, peering)| {
+                peering.phase == Phase::Up && row.ingress.as_ref() != Some(*peer) && !self.catchups.is_syncing(peer)
+            })
+            .map(|(peer, _)| peer.clone())
+            .collect();
+        for peer in peers {
+            let id = self.own_id(row);
+            let fmuc = self.annotate(&peer, logged, &format!("{id}-"), wire::about(&old));
+            let bytes = self.leave_text(&peer, nick, &old, leave, fmuc);
+            self.fx.push(Effect::Peer { peer: peer.clone(), bytes });
+            let fmuc = self.annotate(&peer, logged, &id, wire::about(&new));
+            let mut writer =
+                StanzaWriter::new(Kind::Presence).from(self.occupant_jid(nick)).raw(content.bytes()).el(fmuc);
+            if self.is_uplink(&peer) {
+                writer = writer.el(El::ns("x", ns::MUC));
+            }
+            let bytes = writer.el(self.standing_of(nick)).finish().to(&at_peer(&peer, nick));
+            self.fx.push(Effect::Peer { peer, bytes });
+        }
+    }
+
+    /// The address under which peers know who said this: that of the first client of the nick.
+    fn known_as(&self, row: &warren_model::LogRow) -> Option<Jid> {
+        let jid = row.jid.as_ref()?;
+        let occupant = self.occupants.get(&row.nick);
+        let first = occupant.filter(|o| o.peer() == row.ingress.as_ref()).map(|o| &o.sessions[0].jid);
+        Some(first.filter(|first| first.to_bare() == jid.to_bare()).unwrap_or(jid).clone())
+    }
+
     /// One row to one peer.
     fn send_row(&mut self, peer: &BareJid, logged: &Arc<Logged>) {
         let row = &logged.row;
@@ -58,7 +96,9 @@ impl Room {
     }
 
     /// One row of a resync. Joins and leaves are not repeated: the roster has told their outcome.
-    pub(crate) fn sync_row(&mut self, peer: &BareJid, logged: &Arc<Logged>) {
+    ///
+    /// `later`: it was appended after that roster, so whoever came or went by it is told as usual.
+    pub(crate) fn sync_row(&mut self, peer: &BareJid, logged: &Arc<Logged>, later: bool) {
         if logged.row.ingress.as_ref() == Some(peer) {
             return;
         }
@@ -69,6 +109,8 @@ impl Room {
             (Payload::Message(message), LogKind::Subject) if !joined => {
                 self.send_message(peer, logged, message, true);
             }
+            (Payload::Message(_), _) => {}
+            _ if later => self.send_row(peer, logged),
             _ => {}
         }
     }
@@ -109,7 +151,7 @@ impl Room {
     /// Listing 6: a message, addressed to the bare room.
     pub(super) fn send_message(&mut self, peer: &BareJid, logged: &Logged, message: &Message, late: bool) {
         let row = &logged.row;
-        let user = row.jid.clone();
+        let user = self.known_as(row);
         let fmuc = match &user {
             Some(user) => wire::about(user),
             None => wire::about(&Jid::from(self.jid.clone())),

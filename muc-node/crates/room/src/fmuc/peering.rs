@@ -78,10 +78,12 @@ impl Peering {
             state: PeeringState::Idle,
             peer_session: None,
             rx_last: None,
-            tx_acked: Seq(0),
+            // What was said before is not owed; what is said from now on is, however long the first contact
+            // takes and whoever leaves meanwhile.
+            tx_acked: head,
             since: now.wall,
         };
-        Self { owed_after: head, ..Self::restored(row, now) }
+        Self::restored(row, now)
     }
 
     /// From its row. It is Idle until something wakes it.

@@ -131,13 +131,22 @@ pub(super) fn item_words(content: &Content) -> (Option<String>, Option<String>, 
     (item.attr("nick").map(Into::into), reason, actor)
 }
 
-/// The stanza-id of a stanza between nodes: who gave it, and the id. One that names `us` is a loop.
-pub(super) fn stanza_id(content: &Content) -> Option<(BareJid, Box<str>)> {
-    content.iter().filter(|child| child.is("stanza-id", ns::SID)).find_map(|child| {
+/// The stanza-id of a stanza between nodes: who gave it, and the id. Of several the one that names the peer
+/// counts, else the last: nodes write theirs behind what came from elsewhere.
+pub(super) fn stanza_id(content: &Content, peer: &BareJid) -> Option<(BareJid, Box<str>)> {
+    let all = content.iter().filter(|child| child.is("stanza-id", ns::SID)).filter_map(|child| {
         let by = BareJid::new(&child.attr("by")?).ok()?;
         let id: Box<str> = child.attr("id")?.as_ref().into();
         (!id.is_empty() && id.len() <= 256).then_some((by, id))
-    })
+    });
+    let mut last = None;
+    for (by, id) in all {
+        if by == *peer {
+            return Some((by, id));
+        }
+        last = Some((by, id));
+    }
+    last
 }
 
 /// The stamp of a delayed stanza, in the form of XEP-0203 or as XEP-0289's listings have it.

@@ -1,0 +1,6 @@
+//! Stories on processes: each site is a `muc-node` over loopback, and this program plays its server.
+
+mod site;
+mod stage;
+
+pub use stage::NodeStage;

@@ -1,0 +1,14 @@
+//! All stories of level `node`: each site is a `muc-node` process. `STORY=part-of-a-path` picks some, at the desk.
+
+use std::path::Path;
+
+use warren_testkit::loopback::NodeStage;
+use warren_testkit::story::{Level, load, run_all};
+
+#[test]
+fn stories_on_processes() {
+    let stories = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../stories")).unwrap();
+    let report = run_all(&stories, Level::Node, NodeStage::new);
+    println!("{report}");
+    report.check(90);
+}
