@@ -1,8 +1,9 @@
 //! What tests share: stories, real servers on loopback, users, proxies.
 
 pub mod acceptor;
-pub mod node;
 pub mod loopback;
 pub mod memory;
+pub mod node;
 pub mod peers;
+pub mod real;
 pub mod story;

@@ -213,23 +213,6 @@ impl Node {
         get(self.admin.addr(), path).await
     }
 
-    /// The value of a metric without labels, or the sum over its labels. `None` when there is no such metric.
-    ///
-    /// # Errors
-    /// When nobody answers.
-    pub async fn metric(&self, name: &str) -> Result<Option<f64>> {
-        let (_, text) = self.get("/metrics").await?;
-        let values = text.lines().filter_map(|line| {
-            let rest = line.strip_prefix(name)?;
-            let value = match rest.strip_prefix('{') {
-                Some(labels) => labels.rsplit_once('}')?.1,
-                None => rest.strip_prefix(' ')?,
-            };
-            value.trim().parse::<f64>().ok()
-        });
-        Ok(values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value)))
-    }
-
     /// The end of its output, and that of the runs before, for people.
     pub fn report(&self) -> String {
         let runs: Vec<&str> = self.before.iter().rev().map(String::as_str).collect();
@@ -393,7 +376,7 @@ fn missing(here: &Path) -> String {
     )
 }
 
-async fn get(addr: std::net::SocketAddr, path: &str) -> Result<(u16, String)> {
+pub(crate) async fn get(addr: std::net::SocketAddr, path: &str) -> Result<(u16, String)> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let answer = async {
         let mut stream = TcpStream::connect(addr).await?;

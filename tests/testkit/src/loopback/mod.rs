@@ -3,4 +3,5 @@
 mod site;
 mod stage;
 
+pub(crate) use site::fill;
 pub use stage::NodeStage;

@@ -30,7 +30,8 @@ impl Site {
     pub(super) async fn start(decl: &SiteDecl, dir: &Path) -> Result<Self> {
         let acceptor = Acceptor::bind(SECRET).await?;
         let store = dir.join(format!("{}.db", decl.name));
-        fill(&store, decl, acceptor.addr()?.port())?;
+        let port = acceptor.addr()?.port();
+        fill(&store, decl, &ComponentConfig { host: "127.0.0.1".to_owned(), port, secret: SECRET.to_owned() })?;
         let mut child = Child::start(Program {
             name: binary()?,
             packages: "none: cargo build -p warren-muc-node",
@@ -60,13 +61,13 @@ impl Site {
 }
 
 /// Writes what an operator would have applied.
-fn fill(file: &Path, decl: &SiteDecl, port: u16) -> Result<()> {
+pub(crate) fn fill(file: &Path, decl: &SiteDecl, server: &ComponentConfig) -> Result<()> {
     let mut store = Sqlite::open(file, Options::default()).context("the site's store")?;
     let ownership = store.take_over(Incarnation(1), UnixMs(1))?;
     let service = ServiceConfig {
         domain: decl.domain.clone(),
         home_domains: decl.home.clone(),
-        component: ComponentConfig { host: "127.0.0.1".to_owned(), port, secret: SECRET.to_owned() },
+        component: server.clone(),
         timers: ServiceTimers::default(),
     };
     let mut bodies = vec![(ObjectKind::MucService, "service".to_owned(), Body::Service(service))];

@@ -62,7 +62,8 @@ impl NodeStage {
         let Some(decl) = self.scene.sites.iter().find(|site| site.name == from).cloned() else { return Ok(()) };
         let Some(place) = self.scene.place(&decl, &to) else { return self.bounce(from, &stanza, &to) };
         // A body-less groupchat message is the audit of occupants, no story's business.
-        if stanza.name() == "message" && stanza.attr("type") == Some("groupchat") && stanza.children().next().is_none() {
+        if stanza.name() == "message" && stanza.attr("type") == Some("groupchat") && stanza.children().next().is_none()
+        {
             return Ok(());
         }
         self.seen.push(Seen { place: place.clone(), stanza: stanza.clone() });
@@ -89,9 +90,8 @@ impl NodeStage {
     fn deliver(&mut self, site: &str, stanza: &Element) -> Result<()> {
         let Some(target) = self.sites.get(site) else { bail!("there is no site {site}") };
         // On a component stream a stanza is in the stream's own namespace.
-        let xml = String::from(stanza)
-            .replacen(" xmlns='jabber:client'", "", 1)
-            .replacen(" xmlns=\"jabber:client\"", "", 1);
+        let xml =
+            String::from(stanza).replacen(" xmlns='jabber:client'", "", 1).replacen(" xmlns=\"jabber:client\"", "", 1);
         let sent = self.runtime.block_on(target.link.send(xml));
         sent.with_context(|| format!("{}\n{}", target.domain, target.report()))
     }

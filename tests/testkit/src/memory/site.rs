@@ -68,7 +68,11 @@ impl MemorySite {
             epoch: ownership.epoch,
             lane: ownership.lane,
             shard: warren_shard::Settings { check_invariants: true, ..warren_shard::Settings::default() },
-            egress: warren_egress::Settings { incarnation: self.starts, check: true, ..warren_egress::Settings::default() },
+            egress: warren_egress::Settings {
+                incarnation: self.starts,
+                check: true,
+                ..warren_egress::Settings::default()
+            },
         };
         let mut requests = Vec::new();
         // Fixed: the same story gives the same bytes. The domain makes sites differ.
@@ -96,7 +100,13 @@ impl MemorySite {
     }
 
     /// Applies the service, its peers and its rooms.
-    pub fn apply(&mut self, service: ServiceConfig, peers: Vec<PeerConfig>, rooms: Vec<(BareJid, RoomConfig)>, now: Now) -> Result<()> {
+    pub fn apply(
+        &mut self,
+        service: ServiceConfig,
+        peers: Vec<PeerConfig>,
+        rooms: Vec<(BareJid, RoomConfig)>,
+        now: Now,
+    ) -> Result<()> {
         self.apply_one(ObjectKind::MucService, "service", Body::Service(service), now)?;
         for peer in peers {
             let name = peer.domain.to_string();
@@ -104,7 +114,12 @@ impl MemorySite {
         }
         for (jid, config) in rooms {
             let name = jid.to_string();
-            self.apply_one(ObjectKind::FederatedRoom, &name, Body::Room { jid, config, destroy_on_delete: false }, now)?;
+            self.apply_one(
+                ObjectKind::FederatedRoom,
+                &name,
+                Body::Room { jid, config, destroy_on_delete: false },
+                now,
+            )?;
         }
         Ok(())
     }

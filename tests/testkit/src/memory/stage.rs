@@ -216,7 +216,8 @@ fn is_plumbing(stanza: &Stanza) -> bool {
 
 fn answer(ping: &Stanza, by: &Jid) -> Result<Stanza> {
     let to = ping.head.from.as_ref().context("a ping without `from`")?;
-    let bytes = StanzaWriter::new(Kind::Iq).from(by.as_str()).type_(Some("result")).id(ping.head.id.as_deref()).finish();
+    let bytes =
+        StanzaWriter::new(Kind::Iq).from(by.as_str()).type_(Some("result")).id(ping.head.id.as_deref()).finish();
     parse(&bytes.to(to))
 }
 

@@ -85,6 +85,9 @@ pub const SERVER_ADDITIONS: &[Addition] = &[
     },
 ];
 
+/// What the client library of the tests writes into every presence that it sends.
+const CLIENT_ADDITION: &str = "priority";
+
 /// Children whose order never means anything, so that they are compared as a set.
 const SETS: &[&str] = &["status", "feature", "identity", "field", "item"];
 
@@ -407,7 +410,7 @@ impl Comparison<'_> {
             || (parent.is("fmuc", FMUC) && plumbing_ns(&child.ns()))
             || (parent.is("error", CLIENT) && child.is("text", STANZAS))
             || (parent.is("x", DATA) && (child.is("title", DATA) || child.is("instructions", DATA)))
-            || (top && self.at.level == Level::Real && self.added(child))
+            || (top && self.at.level == Level::Real && (self.added(child) || is_default_priority(child)))
     }
 
     fn added(self, child: &Element) -> bool {
@@ -421,6 +424,10 @@ impl Comparison<'_> {
                 })
         })
     }
+}
+
+fn is_default_priority(child: &Element) -> bool {
+    child.is(CLIENT_ADDITION, CLIENT) && child.text() == "0"
 }
 
 fn plumbing_ns(ns: &str) -> bool {

@@ -86,8 +86,13 @@ impl Room {
     pub(super) fn resumed_by(&mut self, peer: &BareJid, resumed: &Resumed) {
         let stale = self.occupants.of_peer(peer).map(|occupant| occupant.nick.clone()).collect();
         let Some(peering) = self.peerings.get_mut(peer) else { return };
-        if peering.row.direction != Direction::Uplink || peering.phase != Phase::Joining {
+        if peering.row.direction != Direction::Uplink || !matches!(peering.phase, Phase::Joining | Phase::Syncing) {
             return;
+        }
+        // The answer to a second join, sent because the first one's was late: it begins the sync again, since the
+        // first one has ended in the middle.
+        if peering.phase == Phase::Syncing && resumed.p != peering.row.rx_last {
+            return self.lose(peer);
         }
         if resumed.p != peering.row.rx_last {
             // It starts over: another room stands at that address now, or it does not know what we had.
