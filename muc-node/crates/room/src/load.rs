@@ -92,6 +92,7 @@ impl Room {
             jid: row.jid.clone(),
             birth: row.birth,
             head: row.head,
+            loaded_head: row.head,
             row,
             config: Arc::new(config),
             site,

@@ -55,6 +55,8 @@ pub struct Room {
     pub(crate) last_at: UnixMs,
     /// Newest log position given out.
     pub(crate) head: Seq,
+    /// Position of the newest row when the room was loaded: later ones are of our own epoch.
+    pub(crate) loaded_head: Seq,
     pub(crate) occupants: Occupants,
     pub(crate) affiliations: BTreeMap<BareJid, AffiliationRow>,
     pub(crate) subject: Option<Arc<Logged>>,

@@ -3,5 +3,5 @@
 mod site;
 mod stage;
 
-pub(crate) use site::fill;
+pub use site::fill;
 pub use stage::NodeStage;

@@ -61,7 +61,7 @@ impl Site {
 }
 
 /// Writes what an operator would have applied.
-pub(crate) fn fill(file: &Path, decl: &SiteDecl, server: &ComponentConfig) -> Result<()> {
+pub fn fill(file: &Path, decl: &SiteDecl, server: &ComponentConfig) -> Result<()> {
     let mut store = Sqlite::open(file, Options::default()).context("the site's store")?;
     let ownership = store.take_over(Incarnation(1), UnixMs(1))?;
     let service = ServiceConfig {

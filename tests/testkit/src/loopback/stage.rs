@@ -52,15 +52,16 @@ impl NodeStage {
         for (from, stanza) in said {
             // On a component stream a stanza is in the stream's own namespace.
             let client = String::from(&stanza).replace("'jabber:component:accept'", "'jabber:client'");
-            self.route(&from, client.parse().context(client)?)?;
+            let stanza: Element = client.parse().context(client)?;
+            self.route(&from, &stanza)?;
         }
         Ok(any)
     }
 
-    fn route(&mut self, from: &str, stanza: Element) -> Result<()> {
+    fn route(&mut self, from: &str, stanza: &Element) -> Result<()> {
         let to = stanza.attr("to").and_then(|to| Jid::new(to).ok()).context("a stanza without an address")?;
         let Some(decl) = self.scene.sites.iter().find(|site| site.name == from).cloned() else { return Ok(()) };
-        let Some(place) = self.scene.place(&decl, &to) else { return self.bounce(from, &stanza, &to) };
+        let Some(place) = self.scene.place(&decl, &to) else { return self.bounce(from, stanza, &to) };
         // A body-less groupchat message is the audit of occupants, no story's business.
         if stanza.name() == "message" && stanza.attr("type") == Some("groupchat") && stanza.children().next().is_none()
         {
@@ -68,7 +69,7 @@ impl NodeStage {
         }
         self.seen.push(Seen { place: place.clone(), stanza: stanza.clone() });
         match place {
-            Place::Wire { to: site, .. } => self.deliver(&site, &stanza),
+            Place::Wire { to: site, .. } => self.deliver(&site, stanza),
             Place::User(_) | Place::Peer(_) => Ok(()),
         }
     }
@@ -96,16 +97,14 @@ impl NodeStage {
         sent.with_context(|| format!("{}\n{}", target.domain, target.report()))
     }
 
-    fn pause(&self) {
-        std::thread::sleep(LOOK);
-    }
 }
 
 impl Stage for NodeStage {
     fn send(&mut self, actor: &str, stanza: &Element) -> Result<()> {
         let mut stanza = stanza.clone();
         if let Some(user) = self.scene.users.iter().find(|user| user.name == actor) {
-            stanza.set_attr(rxml::Namespace::NONE, rxml::xml_ncname!("from").to_owned(), user.jid.to_string());
+            let from = rxml::NcName::try_from("from")?;
+            stanza.set_attr(rxml::Namespace::NONE, from, user.jid.to_string());
         }
         let to = stanza.attr("to").and_then(|to| Jid::new(to).ok()).context("the stanza has no `to`")?;
         let site = self.scene.site(to.domain().as_str()).map(|site| site.name.clone());
@@ -127,7 +126,7 @@ impl Stage for NodeStage {
             if enough {
                 return Ok(std::mem::take(&mut self.seen));
             }
-            self.pause();
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -135,7 +134,7 @@ impl Stage for NodeStage {
         let end = Instant::now() + by;
         while Instant::now() < end {
             self.look()?;
-            self.pause();
+            std::thread::sleep(LOOK);
         }
         Ok(())
     }

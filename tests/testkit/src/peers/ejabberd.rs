@@ -335,7 +335,9 @@ impl Config {
         };
         text.push_str(&self.global);
         text.push_str("listen:\n");
-        text.push_str(&listener(&ports.c2s, "module: ejabberd_c2s"));
+        // Clients of people want TLS, those of tests need not use it.
+        let starttls = self.certificates.is_some();
+        text.push_str(&listener(&ports.c2s, &format!("module: ejabberd_c2s, starttls: {starttls}")));
         text.push_str(&listener(&ports.s2s, "module: ejabberd_s2s_in"));
         text.push_str(&listener(&ports.http, "module: ejabberd_http, request_handlers: {/api: mod_http_api}"));
         for ((domain, secret), port) in self.components.iter().zip(&ports.components) {

@@ -59,7 +59,7 @@ pub struct RealStage {
     nodes: Vec<Child>,
     scene: Scene,
     servers: Rc<Servers>,
-    _dir: RunDir,
+    dir: RunDir,
 }
 
 impl RealStage {
@@ -71,10 +71,10 @@ impl RealStage {
             nodes: Vec::new(),
             scene: story.scene.clone(),
             servers: servers.clone(),
-            _dir: dir,
+            dir,
         };
         for decl in &story.scene.sites {
-            let node = servers.runtime.block_on(start(servers.world()?, decl, stage._dir.path()))?;
+            let node = servers.runtime.block_on(start(servers.world()?, decl, stage.dir.path()))?;
             stage.nodes.push(node);
         }
         for decl in &story.scene.users {

@@ -69,6 +69,7 @@ impl Room {
 pub(crate) fn cleaned_message(content: &Content) -> Content {
     content.filter(|child| match child.ns {
         ns::FMUC
+        | ns::WARREN_FMUC
         | ns::OCCUPANT_ID
         | ns::MUC
         | ns::MUC_USER

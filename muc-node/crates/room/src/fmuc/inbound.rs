@@ -72,8 +72,9 @@ impl Room {
     /// A presence about a user of the peer.
     pub(super) fn occupant_from(&mut self, peer: &BareJid, user: &Jid, nick: &str, stanza: &Stanza, fmuc: &Fmuc) {
         match self.peerings.get(peer).map(|peering| (peering.phase, peering.is_warren())) {
-            // A plain node answers a join with its occupants at once.
-            Some((Phase::Joining, false)) => self.sync_begins(peer),
+            // A plain node answers a join with its occupants at once. A Warren node begins with `resumed`: what comes
+            // before that belongs to the answer to an earlier join, which was lost.
+            Some((Phase::Joining, false)) if !self.expects_warren(peer) => self.sync_begins(peer),
             Some((Phase::Syncing | Phase::Up | Phase::Leaving, _)) => {}
             _ => return,
         }

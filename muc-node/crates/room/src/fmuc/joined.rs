@@ -26,6 +26,8 @@ impl Room {
         if !fmuc.peering && !self.may_vouch(peer, user) {
             return self.refuse_user(peer, user, nick);
         }
+        // What it has of ours.
+        let has = fmuc.h.as_deref().and_then(|h| Some((self.position_of(h)?, Box::<str>::from(h))));
         let (head, now) = (self.head, self.now);
         let peering =
             self.peerings.entry(peer.clone()).or_insert_with(|| Peering::new(peer, Direction::Downlink, head, now));
@@ -40,12 +42,6 @@ impl Room {
         let rx_last = peering.row.rx_last.clone();
         let warren = peering.is_warren();
         peering.chained = rx_last.is_some();
-        // What it has of ours; a foreign id means that it speaks of an earlier life of this room.
-        let has = fmuc.h.as_deref().and_then(|h| {
-            let (_, seq) = self.keys.decode(h.trim_end_matches('-'))?;
-            let seq = if h.ends_with('-') { Seq(seq.0.saturating_sub(1)) } else { seq };
-            (seq <= head).then(|| (seq, Box::<str>::from(h)))
-        });
         peering.tx_prev = has.as_ref().map(|(_, h)| h.clone());
         peering.row.tx_acked = has.as_ref().map_or(Seq(0), |(seq, _)| *seq);
         let stale = self.occupants.of_peer(peer).map(|occupant| occupant.nick.clone()).collect();
@@ -73,6 +69,13 @@ impl Room {
             self.announce(peer, &nick, false);
         }
         self.occupant_from(peer, user, nick, stanza, &Fmuc { id: None, p: None, ..fmuc.clone() });
+        // A Warren node confirms its user when it is done, unless it has left since the join was sent.
+        if warren
+            && let Some(local) = self.occupants.vouched(peer, user).map(|occupant| occupant.nick.clone())
+            && let Some(peering) = self.peerings.get_mut(peer)
+        {
+            peering.stale.insert(local);
+        }
         if let Some(local) = self.occupants.vouched(peer, user).map(|occupant| occupant.nick.clone()) {
             self.announce(peer, &local, false);
         }
@@ -118,7 +121,12 @@ impl Room {
         {
             return self.lose(peer);
         }
-        let stale = std::mem::take(&mut peering.stale);
+        let mut stale = std::mem::take(&mut peering.stale);
+        if let Some(with) = &fmuc.with
+            && let Some(confirmed) = self.occupants.vouched(peer, with)
+        {
+            stale.remove(&confirmed.nick);
+        }
         for nick in stale {
             self.remove_occupant(&nick, &Leave::default());
         }

@@ -12,7 +12,7 @@ use crate::io::Effect;
 use crate::payload::{Cause, Leave};
 use crate::render::Item;
 use crate::room::Room;
-use crate::state::Occupant;
+use crate::state::Nick;
 
 impl Room {
     /// The node we join, if we join one.
@@ -70,6 +70,7 @@ impl Room {
         let standing = self.standing_of(&nick);
         if let Some(peering) = self.peerings.get_mut(peer) {
             peering.announced = Some((user.clone(), nick.clone()));
+            peering.joins += 1;
         }
         let bytes = StanzaWriter::new(Kind::Presence)
             .from(self.occupant_jid(&nick))
@@ -85,6 +86,7 @@ impl Room {
     /// The node answers: what follows up to the subject is its state.
     pub(super) fn resumed_by(&mut self, peer: &BareJid, resumed: &Resumed) {
         let stale = self.occupants.of_peer(peer).map(|occupant| occupant.nick.clone()).collect();
+        let known = resumed.h.as_deref().and_then(|h| self.position_of(h));
         let Some(peering) = self.peerings.get_mut(peer) else { return };
         if peering.row.direction != Direction::Uplink || !matches!(peering.phase, Phase::Joining | Phase::Syncing) {
             return;
@@ -103,14 +105,16 @@ impl Room {
         peering.row.peer_session = resumed.session;
         peering.stale = stale;
         peering.tx_prev.clone_from(&resumed.h);
-        let known = resumed.h.as_deref().and_then(|h| self.keys.decode(h.trim_end_matches('-')));
         // What was sent in an earlier sync counts for nothing unless it was acknowledged.
-        peering.owed_after = peering.row.tx_acked;
-        if let Some((_, seq)) = known {
-            let half = resumed.h.as_deref().is_some_and(|h| h.ends_with('-'));
-            peering.owed_after = if half { Seq(seq.0.saturating_sub(1)) } else { seq };
-        }
+        peering.owed_after = known.unwrap_or(peering.row.tx_acked);
         self.enter_phase(peer, Phase::Syncing);
+    }
+
+    /// The nick of the user whom our only join has named, if it is still here.
+    pub(super) fn confirmed(&self, peer: &BareJid) -> Option<Nick> {
+        let (user, nick) = self.peerings.get(peer)?.announced.as_ref()?;
+        let occupant = self.occupants.get(nick).filter(|occupant| occupant.is_local())?;
+        (occupant.sessions[0].jid == *user).then(|| nick.clone())
     }
 
     /// A plain node begins its answer without `resumed`: its first occupant presence.
@@ -138,22 +142,18 @@ impl Room {
         self.enter_phase(peer, Phase::Up);
         self.persist_peering(peer);
         self.taken(peer);
-        // The join has told of one of us already.
-        let announced = self.peerings.get_mut(peer).and_then(|peering| peering.announced.take());
-        let told = |occupant: &&Occupant| {
-            announced.as_ref().is_some_and(|(user, nick)| *nick == occupant.nick && *user == occupant.sessions[0].jid)
-        };
-        // It may have left since: nothing in our log says so to this peer, which was not in step then.
-        if let Some((user, nick)) = &announced
-            && !self.occupants.local().any(|occupant| occupant.sessions[0].jid == *user)
+        // Whom the join has named need not be named again. After several joins nobody knows which one is answered, so
+        // everybody is named, and whom nobody names or confirms the peer forgets.
+        if let Some(peering) = self.peerings.get_mut(peer)
+            && peering.joins > 1
         {
-            let bytes = self.leave_text(peer, nick, user, &Leave::default(), wire::about(user));
-            self.fx.push(Effect::Peer { peer: peer.clone(), bytes });
+            peering.announced = None;
         }
+        let told = self.confirmed(peer);
         let locals: Vec<_> = self
             .occupants
             .iter()
-            .filter(|occupant| occupant.peer() != Some(peer) && !told(occupant))
+            .filter(|occupant| occupant.peer() != Some(peer) && Some(&occupant.nick) != told.as_ref())
             .map(|occupant| occupant.nick.clone())
             .collect();
         for nick in locals {

@@ -123,12 +123,15 @@ impl Room {
                 let p = self.peerings.get(peer).and_then(|peering| peering.tx_prev.clone());
                 let h = self.peerings.get(peer).and_then(|peering| peering.row.rx_last.clone());
                 let s = El::ns("s", ns::WARREN_FMUC).attr_opt("p", p).attr_opt("h", h);
-                let fmuc = wire::control().child(El::ns("synced", ns::WARREN_FMUC)).child(s);
-                self.send_control(peer, fmuc);
-                // Who came or went while the rows were read is in the roster as it is now.
-                let head = self.head;
+                let with = self
+                    .confirmed(peer)
+                    .and_then(|nick| self.occupants.get(&nick))
+                    .map(|o| o.sessions[0].jid.to_string());
+                let synced = El::ns("synced", ns::WARREN_FMUC).attr_opt("with", with);
+                self.send_control(peer, wire::control().child(synced).child(s));
                 if let Some(peering) = self.peerings.get_mut(peer) {
-                    peering.owed_after = head;
+                    peering.announced = None;
+                    peering.joins = 0;
                 }
             }
             None => {}

@@ -54,6 +54,8 @@ pub(crate) struct Peering {
     pub owed_after: Seq,
     /// Whom our join has told of.
     pub announced: Option<(Jid, Nick)>,
+    /// Joins since the last sync that was completed.
+    pub joins: u32,
     /// Occupants of this peer that the running sync has not confirmed yet.
     pub stale: BTreeSet<Nick>,
     /// The sync continues from what we had, so `p` must chain.
@@ -96,6 +98,7 @@ impl Peering {
             tx_prev: None,
             unacked: VecDeque::new(),
             announced: None,
+            joins: 0,
             stale: BTreeSet::new(),
             chained: false,
             unsaid: 0,
@@ -309,16 +312,21 @@ impl Room {
         }
     }
 
+    /// The position up to which a peer that says `h` has processed us; `None`: the id is foreign, of an earlier life
+    /// of this room, or of a row that the store has lost since.
+    pub(super) fn position_of(&self, h: &str) -> Option<Seq> {
+        // The first half of a pair of stanzas for one row has the row's id with a dash behind it.
+        let (epoch, seq) = self.keys.decode(h.trim_end_matches('-'))?;
+        // A database that failed over may lack the newest rows of an earlier epoch; ours stand in their places now.
+        if seq > self.head || (seq > self.loaded_head && epoch != self.epoch) {
+            return None;
+        }
+        Some(if h.ends_with('-') { Seq(seq.0.saturating_sub(1)) } else { seq })
+    }
+
     /// The peer has processed everything up to this id of ours.
     pub(super) fn acknowledged(&mut self, peer: &BareJid, h: &str) {
-        // The first half of a pair of stanzas for one row has the row's id with a dash behind it.
-        let Some((_, mut seq)) = self.keys.decode(h.trim_end_matches('-')) else { return };
-        if h.ends_with('-') {
-            seq = Seq(seq.0.saturating_sub(1));
-        }
-        if seq > self.head {
-            return;
-        }
+        let Some(seq) = self.position_of(h) else { return };
         let Some(peering) = self.peerings.get_mut(peer) else { return };
         while peering.unacked.front().is_some_and(|(sent, _)| *sent <= seq) {
             peering.unacked.pop_front();

@@ -1,7 +1,7 @@
 //! Who may federate with this room, and who may vouch for whom (`fmuc.md` 6.2, 6.6). Default deny.
 
 use jid::{BareJid, Jid};
-use warren_model::{PeerRooms, Vouch};
+use warren_model::{FlavourHint, PeerRooms, Vouch};
 use warren_xmpp::{Kind, StanzaWriter, ns};
 
 use super::wire;
@@ -12,6 +12,11 @@ impl Room {
     /// Whether that room's domain is allow-listed at all.
     pub(super) fn peer_is_trusted(&self, peer: &BareJid) -> bool {
         peer.node().is_some() && self.site.peers.get(peer.domain().as_str()).is_some_and(|config| !config.suspended)
+    }
+
+    /// Whether that room is declared to be a Warren node.
+    pub(super) fn expects_warren(&self, peer: &BareJid) -> bool {
+        self.site.peers.get(peer.domain().as_str()).is_some_and(|config| config.flavour == FlavourHint::Warren)
     }
 
     /// Whether that room may join this one.

@@ -28,6 +28,8 @@ pub(super) struct Fmuc {
     pub resumed: Option<Resumed>,
     pub resync: bool,
     pub synced: bool,
+    /// User of its join whom the sender confirms with `synced`.
+    pub with: Option<Jid>,
     /// Nobody is on the joining side any more.
     pub gone: bool,
 }
@@ -67,7 +69,10 @@ impl Fmuc {
                     read.resumed = Some(Resumed { session: birth(&child), h: text("h"), p: text("p") });
                 }
                 ("resync", ns::WARREN_FMUC) => read.resync = true,
-                ("synced", ns::WARREN_FMUC) => read.synced = true,
+                ("synced", ns::WARREN_FMUC) => {
+                    read.synced = true;
+                    read.with = child.attr("with").and_then(|jid| Jid::new(&jid).ok());
+                }
                 ("gone", ns::WARREN_FMUC) => read.gone = true,
                 // Whatever a later version adds is not for us.
                 _ => {}
