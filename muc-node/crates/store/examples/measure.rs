@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p warren-store --example measure -- [directory]`
 
+#![expect(clippy::disallowed_methods, reason = "a measurement asks the clock")]
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

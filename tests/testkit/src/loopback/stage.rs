@@ -96,7 +96,6 @@ impl NodeStage {
         let sent = self.runtime.block_on(target.link.send(xml));
         sent.with_context(|| format!("{}\n{}", target.domain, target.report()))
     }
-
 }
 
 impl Stage for NodeStage {

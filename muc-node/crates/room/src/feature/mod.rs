@@ -131,7 +131,8 @@ pub(crate) fn dispatch(room: &mut Room, incoming: &Incoming<'_>) {
 pub(crate) fn cleaned_presence(content: &Content) -> Content {
     content.filter(|child| {
         !child.ns.starts_with("http://jabber.org/protocol/muc")
-            && ![ns::FMUC, ns::WARREN_FMUC, ns::OCCUPANT_ID, ns::PRESENCE_SESSION, ns::DELAY, ns::SID, HATS].contains(&child.ns)
+            && ![ns::FMUC, ns::WARREN_FMUC, ns::OCCUPANT_ID, ns::PRESENCE_SESSION, ns::DELAY, ns::SID, HATS]
+                .contains(&child.ns)
             && !child.is("error", ns::CLIENT)
     })
 }

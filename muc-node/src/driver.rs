@@ -1,0 +1,337 @@
+//! The loop: one thread that owns the pod, hands it what comes, and carries out what it asks for.
+//!
+//! A turn takes everything that is ready (answers of the store, calls, bytes from the link, deadlines) and only then
+//! writes, so that what belongs together leaves together. The only place where it waits is [`Driver::wait`]; between
+//! two turns it may be left alone at any time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+use warren_control::Change;
+use warren_model::Now;
+
+use crate::control::{Call, Calls};
+use crate::flow::{Flow, Load};
+use crate::health::Health;
+use crate::link::{Link, Said};
+use crate::metrics::Metrics;
+use crate::store::{Answer, Died, Store};
+use crate::{clock, entropy};
+use warren_pod::{Input, Outcome, Pod, Request};
+
+/// Output that the socket did not take for so long does not flow any more, and does not keep us from reading: a
+/// server may read only after it has written (ejabberd's component stream does), and two who wait for one another
+/// would wait for ever.
+const STALLED: Duration = Duration::from_millis(250);
+/// Reads of one turn.
+const READS: usize = 4;
+/// Metrics are brought up to date so often.
+const METRICS: Duration = Duration::from_secs(1);
+
+/// Why the loop cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fatal {
+    /// See [`Request::Dead`].
+    #[error(
+        "another process has taken the store over, so this one has stopped before it could do harm: let only one node \
+         run on a store"
+    )]
+    Dead,
+    /// See [`Died`].
+    #[error(transparent)]
+    Writer(#[from] Died),
+    /// Both ends of a channel are ours, so this is a mistake in the program.
+    #[error("the threads of the store have ended")]
+    Readers,
+}
+
+/// The loop and what it owns.
+pub struct Driver {
+    pod: Pod,
+    store: Store,
+    answers: UnboundedReceiver<Answer>,
+    calls: Calls,
+    /// Calls that wait for an answer, by number.
+    called: BTreeMap<u64, oneshot::Sender<Outcome>>,
+    next_call: u64,
+    link: Option<Link>,
+    flow: Flow,
+    /// The link is not read while the pod comes to rest.
+    resting: bool,
+    /// What the last wait has brought.
+    answer: Option<Answer>,
+    call: Option<Call>,
+    requests: Vec<Request>,
+    health: Arc<Health>,
+    metrics: Metrics,
+    metrics_at: Duration,
+}
+
+impl Driver {
+    /// A loop without a link. `requests`: what [`Pod::new`] asked for.
+    ///
+    /// # Errors
+    /// When the store has stopped.
+    pub fn new(
+        pod: Pod,
+        requests: Vec<Request>,
+        store: (Store, UnboundedReceiver<Answer>),
+        calls: Calls,
+        health: Arc<Health>,
+        metrics: Metrics,
+    ) -> Result<Self, Fatal> {
+        let (store, answers) = store;
+        let mut driver = Self {
+            pod,
+            store,
+            answers,
+            calls,
+            called: BTreeMap::new(),
+            next_call: 0,
+            link: None,
+            flow: Flow::default(),
+            resting: false,
+            answer: None,
+            call: None,
+            requests,
+            health,
+            metrics,
+            metrics_at: Duration::ZERO,
+        };
+        driver.carry_out()?;
+        Ok(driver)
+    }
+
+    /// From now on there is a link.
+    pub fn connect(&mut self, mut link: Link) {
+        link.start(clock::now());
+        self.link = Some(link);
+    }
+
+    /// Turns until something is wrong. May be dropped at any time and called again.
+    ///
+    /// # Errors
+    /// Always: it ends in no other way.
+    pub async fn run(&mut self) -> Result<std::convert::Infallible, Fatal> {
+        loop {
+            self.wait(None).await?;
+            self.turn()?;
+        }
+    }
+
+    /// Turns while `go_on` says so, but no longer than for `most`.
+    pub(crate) async fn run_while(&mut self, most: Duration, go_on: impl Fn(&Self) -> bool) -> Result<(), Fatal> {
+        let until = clock::boot() + most;
+        self.turn()?;
+        while go_on(self) && clock::boot() < until {
+            self.wait(Some(until)).await?;
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// The pod.
+    pub(crate) fn pod(&self) -> &Pod {
+        &self.pod
+    }
+
+    /// The link, if there is to be one.
+    pub(crate) fn link(&mut self) -> Option<&mut Link> {
+        self.link.as_mut()
+    }
+
+    /// Whether the link has nothing to write, or nowhere to.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.link.as_ref().is_none_or(|link| !link.is_online() || !(self.pod.ready() || link.has_output()))
+    }
+
+    /// Whether the link is gone for good.
+    pub(crate) fn is_off(&self) -> bool {
+        self.link.as_ref().is_none_or(Link::is_off)
+    }
+
+    /// Whether everything that came is durable.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.pod.uncommitted_bytes() == 0 && self.store.backlog() == 0
+    }
+
+    /// Whether the link is left unread whatever happens.
+    pub(crate) fn rest(&mut self, resting: bool) {
+        self.resting = resting;
+    }
+
+    /// Ends the threads of the store when they have done what they were given. Blocks.
+    pub fn stop(self) {
+        self.store.stop();
+    }
+
+    fn load(&self, now: Duration) -> Load {
+        let stalled = self.stalled_at().is_some_and(|at| now >= at);
+        let output = self.pod.ready() || self.link.as_ref().is_some_and(Link::has_output);
+        Load {
+            uncommitted: self.pod.uncommitted_bytes(),
+            queued: self.pod.egress().queued_bytes(),
+            flowing: output && !stalled,
+        }
+    }
+
+    /// Bytes that may be read from the link; 0: none.
+    fn allowance(&self, now: Duration) -> usize {
+        if self.resting || self.store.is_full() { 0 } else { self.flow.allowance(self.load(now)) }
+    }
+
+    /// When a link that takes no output counts as stalled.
+    fn stalled_at(&self) -> Option<Duration> {
+        Some(self.link.as_ref()?.blocked_since()? + STALLED)
+    }
+
+    /// When there is something to do though nothing comes.
+    fn deadline(&self, reading: bool, until: Option<Duration>) -> Duration {
+        let link = self.link.as_ref().and_then(|link| link.next_deadline(reading));
+        let stalled = self.stalled_at().filter(|_| !reading && !self.resting);
+        let all = [Some(self.metrics_at), self.pod.next_deadline(), link, stalled, until];
+        all.into_iter().flatten().min().unwrap_or(self.metrics_at)
+    }
+
+    /// Waits until there is something to do, at the latest at `until`.
+    async fn wait(&mut self, until: Option<Duration>) -> Result<(), Fatal> {
+        let now = clock::boot();
+        let reading = self.allowance(now) > 0;
+        let due = self.deadline(reading, until).saturating_sub(now);
+        // A turn writes only so much; the rest is the next one's.
+        let more = self.pod.ready() && self.link.as_ref().is_some_and(Link::takes_output);
+        if more || due.is_zero() {
+            // Only what is ready now, without a timer; and others get their turn.
+            tokio::task::yield_now().await;
+            return Ok(());
+        }
+        let link = async {
+            match &mut self.link {
+                Some(link) => link.wait(reading).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            answer = self.answers.recv() => self.answer = Some(answer.ok_or(Fatal::Readers)?),
+            () = link => {}
+            Some(call) = self.calls.recv() => self.call = Some(call),
+            () = sleep_until(Instant::now() + due) => {}
+        }
+        Ok(())
+    }
+
+    /// Does everything that is ready, then writes.
+    fn turn(&mut self) -> Result<(), Fatal> {
+        let now = clock::now();
+        self.health.turned(now.mono);
+        while let Some(answer) = self.answer.take().or_else(|| self.answers.try_recv().ok()) {
+            let input = match answer {
+                Answer::Written(completion) => Input::Store(completion),
+                Answer::Loaded(room, rows) => Input::Loaded(room, *rows),
+                Answer::Page(room, read, rows) => Input::Page(room, read, rows),
+            };
+            self.handle(input, now)?;
+        }
+        while let Some(call) = self.call.take().or_else(|| self.calls.try_recv().ok()) {
+            self.called(call, now)?;
+        }
+        self.tend_link(now)?;
+        if self.pod.next_deadline().is_some_and(|at| at <= now.mono) {
+            self.handle(Input::Tick, now)?;
+        }
+        self.store.retry()?;
+        if let Some(link) = &mut self.link {
+            let written = link.flush(&mut self.pod, now);
+            self.flow.written(written);
+        }
+        self.flow.sample(self.load(now.mono));
+        if self.metrics_at <= now.mono {
+            self.metrics_at = now.mono + METRICS;
+            self.metrics.update(&self.pod, self.link.as_ref(), &self.store);
+        }
+        Ok(())
+    }
+
+    /// Reads the link and does what is due on it.
+    fn tend_link(&mut self, now: Now) -> Result<(), Fatal> {
+        for _ in 0..READS {
+            let most = self.allowance(now.mono);
+            let read = self.link.as_mut().filter(|_| most > 0).and_then(|link| link.read(most, now));
+            let Some(read) = read else { break };
+            self.flow.read(read);
+            self.hear_link(now)?;
+        }
+        let reading = self.allowance(now.mono) > 0;
+        if let Some(link) = &mut self.link {
+            link.tick(now, reading);
+        }
+        self.hear_link(now)
+    }
+
+    /// Passes on what the link has to say.
+    fn hear_link(&mut self, now: Now) -> Result<(), Fatal> {
+        while let Some(said) = self.link.as_mut().and_then(|link| link.poll(now, self.pod.at_boundary())) {
+            match said {
+                Said::Stanza(stanza) => {
+                    self.metrics.stanza();
+                    self.handle(Input::Stanza(stanza), now)?;
+                }
+                Said::Refused(limit) => self.metrics.refused(limit),
+                Said::Up => {
+                    self.health.link(true);
+                    self.handle(Input::LinkUp, now)?;
+                }
+                Said::Down => {
+                    self.health.link(false);
+                    self.handle(Input::LinkDown, now)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn called(&mut self, call: Call, now: Now) -> Result<(), Fatal> {
+        let number = self.next_call;
+        self.next_call += 1;
+        let input = match call.change {
+            Change::Apply(object) => match entropy::bytes() {
+                Ok(entropy) => Input::Apply { call: number, object, entropy },
+                Err(error) => {
+                    // Whoever has stopped listening does not need the answer.
+                    drop(call.answer.send(Outcome::Refused(format!("{error:#}"))));
+                    return Ok(());
+                }
+            },
+            Change::Remove { name, uid } => Input::Remove { call: number, name, uid },
+        };
+        self.called.insert(number, call.answer);
+        self.handle(input, now)
+    }
+
+    fn handle(&mut self, input: Input, now: Now) -> Result<(), Fatal> {
+        self.pod.handle(input, now, &mut self.requests);
+        self.carry_out()
+    }
+
+    fn carry_out(&mut self) -> Result<(), Fatal> {
+        for request in self.requests.drain(..) {
+            match request {
+                Request::Write(work) => self.store.write(work)?,
+                Request::Load(room) => self.store.load(room),
+                Request::Page { room, read, after, max } => self.store.page(room, read, after, max),
+                Request::Trim(awaited) => self.store.trim(awaited),
+                Request::Answer { call, outcome } => {
+                    if let Some(answer) = self.called.remove(&call) {
+                        drop(answer.send(outcome));
+                    }
+                }
+                Request::Dead => return Err(Fatal::Dead),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,27 @@
+//! The pod: the one crate that knows all others and owns all IO.
+//!
+//! [`warren_pod`] joins the pure parts and is itself pure, so that the stories and the simulator run exactly what
+//! runs in production; everything else here is the shell around it:
+//!
+//! - [`cli`]: commands, with one file each: [`serve`], [`check`], [`log`].
+//! - [`driver`]: the loop that owns the pod; around it what it talks to: [`link`] (the socket), [`store`] (threads),
+//!   [`control`] (calls), [`stop`] (signals).
+//! - [`admin`] shows [`health`] and [`metrics`] from a thread of its own.
+
+pub mod admin;
+pub mod apply;
+pub mod check;
+pub mod cli;
+mod clock;
+pub mod control;
+pub mod driver;
+mod entropy;
+mod flow;
+pub mod health;
+pub mod link;
+pub mod log;
+pub mod logging;
+pub mod metrics;
+pub mod serve;
+pub mod stop;
+pub mod store;

@@ -1,0 +1,194 @@
+//! `muc-node serve`: the parts, put together in the order in which they need one another.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::runtime;
+use tokio::task::spawn_blocking;
+
+use crate::admin::{self, Admin};
+use crate::control::{self, Control};
+use crate::driver::Driver;
+use crate::health::Health;
+use crate::link::Link;
+use crate::metrics::Metrics;
+use crate::stop::{Signals, stop};
+use crate::store::StoreUrl;
+use crate::{apply, clock, entropy, store};
+use warren_pod::{Pod, Settings};
+
+/// What `serve` needs to know.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Directory of manifests (or one file) to apply before serving: MucService, FederationPeer, FederatedRoom and
+    /// Secret, the same YAML that kubectl takes. What is stored and not in there any more is removed. Without it the
+    /// node serves what is stored
+    #[arg(long, env = "WARREN_MANIFESTS", value_name = "DIR")]
+    manifests: Option<PathBuf>,
+    /// Where everything is kept: sqlite:FILE. The file is made if it is not there; only one node may use it at a time.
+    /// sqlite:FILE?max_page_count=N bounds it to N pages of 4 KiB
+    #[arg(long, env = "WARREN_STORE", value_name = "URL")]
+    store: StoreUrl,
+    /// Where the admin listener answers /live, /ready and /metrics: an address and port, or "off"
+    #[arg(long, env = "WARREN_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9180")]
+    admin: AdminAddr,
+    /// Longest wait between two attempts to reach the XMPP server, such as 500ms or 15s
+    #[arg(long, env = "WARREN_RECONNECT_MAX", value_name = "TIME", default_value = "15s", value_parser = time)]
+    reconnect_max: Duration,
+}
+
+/// A number and a unit, as in manifests.
+fn time(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a whole number and one of ms, s, m".to_owned();
+    let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let number: u32 = text[..at].parse().map_err(|_| wrong())?;
+    let unit = match &text[at..] {
+        "ms" => Duration::from_millis(1),
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_mins(1),
+        _ => return Err(wrong()),
+    };
+    Ok(unit * number)
+}
+
+/// An address, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct AdminAddr(Option<SocketAddr>);
+
+impl FromStr for AdminAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self(None)),
+            _ => text.parse().map(|addr| Self(Some(addr))).map_err(|_| {
+                "write an IP address and a port such as 127.0.0.1:9180, [::]:9180 or 0.0.0.0:9180, or off".to_owned()
+            }),
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// One text for people.
+pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().context("the event loop cannot start")?;
+    let result = runtime.block_on(serve(args));
+    // A start that was given up may still be at work; each of its steps is whole or nothing.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    let mut signals = Signals::install().context("signals cannot be handled")?;
+    let health = Arc::new(Health::default());
+    let metrics = Metrics::default();
+    let (mut driver, control, plan) = tokio::select! {
+        biased;
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped during the start");
+            return Ok(());
+        }
+        begun = begin(args, &health, &metrics) => begun?,
+    };
+    let signal = tokio::select! {
+        biased;
+        signal = signals.next() => signal,
+        ended = serve_pod(args, &mut driver, &control, plan, &health) => match ended? {},
+    };
+    tracing::info!(signal, "stopping");
+    health.stopping();
+    tokio::select! {
+        stopped = stop(&mut driver) => stopped?,
+        signal = signals.next() => tracing::warn!(signal, "a second signal: stopping without good-byes"),
+    }
+    driver.stop();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// From settings to a pod that knows everything it knew before.
+async fn begin(
+    args: &ServeArgs,
+    health: &Arc<Health>,
+    metrics: &Metrics,
+) -> anyhow::Result<(Driver, Control, apply::Plan)> {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), store = %args.store.path.display(), "starting");
+    if let AdminAddr(Some(addr)) = args.admin {
+        let admin = Admin { health: health.clone(), metrics: metrics.exposed() };
+        let addr = admin::start(addr, admin)?;
+        tracing::info!(%addr, "the admin listener is up");
+    }
+    let (manifests, url) = (args.manifests.clone(), args.store.clone());
+    // Reading files and waiting for disks, away from the loop, which listens to signals.
+    let (opened, plan) = spawn_blocking(move || {
+        let wanted = manifests.as_deref().map(|dir| Ok::<_, apply::Wrong>((dir, apply::read(dir)?))).transpose()?;
+        if let Some((dir, objects)) = &wanted {
+            apply::one_service(&dir.display().to_string(), objects)?;
+        }
+        let opened = store::open(&url)?;
+        let plan = apply::plan(&opened.stored.objects, wanted)?;
+        anyhow::Ok((opened, plan))
+    })
+    .await
+    .context("the start has failed")??;
+    health.store_open();
+
+    let settings = Settings {
+        epoch: opened.ownership.epoch,
+        lane: opened.ownership.lane,
+        shard: warren_shard::Settings::default(),
+        egress: warren_egress::Settings {
+            incarnation: u64::from_be_bytes(entropy::bytes()?),
+            ..warren_egress::Settings::default()
+        },
+    };
+    let mut opened = opened;
+    let stored = std::mem::take(&mut opened.stored);
+    tracing::info!(
+        epoch = %settings.epoch,
+        objects = stored.objects.len(),
+        occupied_rooms = stored.occupied.len(),
+        "the store is open"
+    );
+    let threads = opened.start()?;
+    let (control, calls) = control::channel();
+    let (mut requests, mut entropies) = (Vec::new(), Ok(()));
+    let entropy = || {
+        entropy::bytes().unwrap_or_else(|e| {
+            entropies = Err(e);
+            [0; 48]
+        })
+    };
+    let pod = Pod::new(&plan.service.domain, settings, stored, entropy, clock::now(), &mut requests);
+    entropies?;
+    let driver = Driver::new(pod, requests, threads, calls, health.clone(), metrics.clone())?;
+    Ok((driver, control, plan))
+}
+
+/// Applies the manifests, then connects and serves.
+async fn serve_pod(
+    args: &ServeArgs,
+    driver: &mut Driver,
+    control: &Control,
+    plan: apply::Plan,
+    health: &Health,
+) -> anyhow::Result<std::convert::Infallible> {
+    if !plan.changes.is_empty() {
+        tokio::select! {
+            biased;
+            ended = driver.run() => match ended? {},
+            applied = apply::carry_out(control, plan.changes) => applied?,
+        }
+    }
+    health.manifests_applied();
+    let seed = u64::from_be_bytes(entropy::bytes()?);
+    driver.connect(Link::new(&plan.service, args.reconnect_max, seed));
+    match driver.run().await? {}
+}

@@ -1,0 +1,248 @@
+//! The store's threads, as the loop sees them: it hands works and reads over, and answers come through one channel.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, anyhow};
+use jid::BareJid;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use warren_model::{Lane, LogRow, Path, RoomId, RoomRows, Seq};
+use warren_room::{ReadId, WINDOW};
+use warren_store::{
+    Backend, Completion, Incarnation, Limits, Options, Ownership, Reader, Readers, Refused, Sqlite, StoreError,
+    Submitter, Window, Work, Writer,
+};
+
+use crate::{clock, entropy};
+use warren_pod::Stored;
+
+/// Connections that read; one slow read delays no other.
+const READERS: usize = 2;
+/// Foreign ids that a loaded room knows; older ones are looked for by nobody.
+const KEYS: usize = 10_000;
+
+/// Where a store is: `sqlite:FILE`, or `sqlite:FILE?max_page_count=N` to bound the file to N pages of 4 KiB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreUrl {
+    /// The file.
+    pub path: PathBuf,
+    /// Pages of 4 KiB at most.
+    pub max_pages: Option<u32>,
+}
+
+impl FromStr for StoreUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        let Some(rest) = url.strip_prefix("sqlite:") else {
+            return Err("it must begin with sqlite: as in sqlite:rooms.db".to_owned());
+        };
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if path.is_empty() {
+            return Err("the name of the file is missing: write sqlite:rooms.db".to_owned());
+        }
+        let max_pages = match query.split_once('=') {
+            None if query.is_empty() => None,
+            Some(("max_page_count", pages)) => {
+                Some(pages.parse().map_err(|_| format!("max_page_count is a number of pages, not {pages:?}"))?)
+            }
+            _ => return Err(format!("{query:?} is no option of a store: there is max_page_count=N")),
+        };
+        Ok(Self { path: path.into(), max_pages })
+    }
+}
+
+/// A store that was opened and taken over.
+#[derive(Debug)]
+pub struct Opened {
+    store: Sqlite,
+    /// Under what we write.
+    pub ownership: Ownership,
+    /// What it holds.
+    pub stored: Stored,
+}
+
+/// Opens the store, takes it over from whoever had it before, and reads what a pod begins with. Blocks.
+///
+/// # Errors
+/// One sentence; then nothing in the store has changed, except that a new file may have been made.
+pub fn open(url: &StoreUrl) -> anyhow::Result<Opened> {
+    let options = Options { max_pages: url.max_pages, ..Options::default() };
+    let at_start = |what: &str, e: StoreError| match e {
+        // Its own words speak of trying again, which a start does not.
+        StoreError::Failed(why) => {
+            anyhow!("the store {} cannot be {what} ({why}): make room on its disk or repair it", url.path.display())
+        }
+        e => e.into(),
+    };
+    let mut store = Sqlite::open(&url.path, options).map_err(|e| at_start("opened", e))?;
+    let incarnation = Incarnation(u128::from_be_bytes(entropy::bytes()?));
+    let ownership = store.take_over(incarnation, clock::wall()).map_err(|e| at_start("taken over", e))?;
+    let stored = Stored::read(&mut store).map_err(|e| at_start("read", e))?;
+    Ok(Opened { store, ownership, stored })
+}
+
+/// What comes back from the threads.
+#[derive(Debug)]
+pub enum Answer {
+    /// What became of a work.
+    Written(Completion),
+    /// A room.
+    Loaded(BareJid, Box<Result<Option<RoomRows>, String>>),
+    /// A page of a log.
+    Page(RoomId, ReadId, Result<Vec<LogRow>, String>),
+}
+
+/// The threads of a store.
+pub struct Store {
+    lane: Lane,
+    writer: Writer,
+    submitter: Submitter,
+    readers: Readers,
+    answers: UnboundedSender<Answer>,
+    /// Works that the writer had no room for, in order. While there are any, the link is not read.
+    held: VecDeque<Work>,
+}
+
+/// The writer's thread has ended without being asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the thread that writes to the store has died; what was acknowledged is safe, and a restart goes on from there"
+)]
+pub struct Died;
+
+impl Store {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system gives no thread, or the store no connection.
+    pub fn start(store: Sqlite, ownership: Ownership) -> anyhow::Result<(Self, UnboundedReceiver<Answer>)> {
+        let (answers, inbox) = mpsc::unbounded_channel();
+        let readers = (0..READERS).map(|_| store.reader()).collect::<Result<Vec<Box<dyn Reader>>, _>>()?;
+        let readers = Readers::start(readers).context("no threads to read the store with")?;
+        let written = answers.clone();
+        // Nobody listens any more only when the pod has ended.
+        let on = Box::new(move |completion| drop(written.send(Answer::Written(completion))));
+        let writer = Writer::start(Box::new(store), ownership, Limits::default(), on)
+            .context("no thread to write to the store with")?;
+        let submitter = writer.submitter();
+        let held = VecDeque::new();
+        Ok((Self { lane: ownership.lane, writer, submitter, readers, answers, held }, inbox))
+    }
+
+    /// Writes this, after all that was given before. Never waits.
+    ///
+    /// # Errors
+    /// When the writer has died.
+    pub fn write(&mut self, work: Work) -> Result<(), Died> {
+        self.held.push_back(work);
+        self.retry()
+    }
+
+    /// Hands over what had to wait.
+    ///
+    /// # Errors
+    /// When the writer has died.
+    pub fn retry(&mut self) -> Result<(), Died> {
+        while let Some(work) = self.held.pop_front() {
+            // A work is moved into the writer or lost, so it is asked for room first; nobody else submits.
+            if self.submitter.backlog() > BACKLOG {
+                self.held.push_front(work);
+                return Ok(());
+            }
+            match self.submitter.submit(work) {
+                Ok(()) => {}
+                Err(Refused::Full | Refused::Stopped) => return Err(Died),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a room.
+    pub fn load(&self, room: BareJid) {
+        let answers = self.answers.clone();
+        let window = Window { messages: WINDOW, keys: KEYS };
+        self.read(move |reader| {
+            let rows = reader.load_room(&room, window).map_err(|e| e.to_string());
+            drop(answers.send(Answer::Loaded(room, Box::new(rows))));
+        });
+    }
+
+    /// Reads a page of a log.
+    pub fn page(&self, room: RoomId, read: ReadId, after: Seq, max: usize) {
+        let answers = self.answers.clone();
+        self.read(move |reader| {
+            let rows = reader.page(room, after, max).map_err(|e| e.to_string());
+            drop(answers.send(Answer::Page(room, read, rows)));
+        });
+    }
+
+    fn read(&self, read: impl FnOnce(&mut dyn Reader) + Send + 'static) {
+        // The readers stop only after us.
+        drop(self.readers.read(Box::new(read)));
+    }
+
+    /// Deletes the batches that no one of these paths waits for any more.
+    pub fn trim(&self, awaited: Vec<Path>) {
+        let lane = self.lane;
+        let task = move |backend: &mut dyn Backend| {
+            if let Err(error) = backend.trim_batches(lane, &awaited) {
+                // The next beat does it again.
+                tracing::debug!(%error, "batches not trimmed");
+            }
+        };
+        drop(self.submitter.run(Box::new(task)));
+    }
+
+    /// Bytes of works that are not durable yet.
+    pub fn backlog(&self) -> usize {
+        self.submitter.backlog() + self.held.iter().map(Work::weight).sum::<usize>()
+    }
+
+    /// Whether the writer is so far behind that nothing more should be taken in.
+    pub fn is_full(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Writes what was handed over, answers it and ends the threads. Blocks.
+    pub fn stop(self) {
+        drop(self.writer.stop());
+        self.readers.stop();
+    }
+}
+
+/// Bytes that may wait in the writer; below the bound at which it refuses.
+const BACKLOG: usize = 32 << 20;
+
+impl Opened {
+    /// Starts the threads of the store.
+    ///
+    /// # Errors
+    /// As [`Store::start`].
+    pub fn start(self) -> anyhow::Result<(Store, UnboundedReceiver<Answer>)> {
+        Store::start(self.store, self.ownership)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_say_what_is_wrong_with_them() {
+        let url = |text: &str| text.parse::<StoreUrl>();
+        assert_eq!(url("sqlite:a/b.db"), Ok(StoreUrl { path: "a/b.db".into(), max_pages: None }));
+        assert_eq!(url("sqlite:b?max_page_count=9"), Ok(StoreUrl { path: "b".into(), max_pages: Some(9) }));
+        for (wrong, says) in [
+            ("rooms.db", "begin with sqlite:"),
+            ("postgres://x", "begin with sqlite:"),
+            ("sqlite:", "missing"),
+            ("sqlite:b?max_page_count=x", "a number of pages"),
+            ("sqlite:b?mode=ro", "no option"),
+        ] {
+            let error = url(wrong).unwrap_err();
+            assert!(error.contains(says), "{wrong}: {error}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The process as a whole: how it starts, stops, survives, and what it prints. Its server is a component acceptor of
+//! the test, except in `real`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod commands;
+mod common;
+mod flow;
+mod hostile;
+mod real;
+mod restart;
+mod speed;
+mod start;
+mod stop;
