@@ -35,8 +35,6 @@ impl Room {
         let affiliation =
             if occupant.is_local() { self.affiliation(&jid.to_bare()) } else { self.shown_affiliation(occupant) };
         let occupant_id = occupant.occupant_id.clone();
-        // Peers know an occupant by the address of its first client.
-        let known = others_stay && occupant.sessions.first().is_some_and(|first| &first.jid == jid);
         let leave = Leave { affiliation, others_stay, ..why.clone() };
         let logged = self.append(Entry {
             kind: LogKind::Leave,
@@ -62,11 +60,7 @@ impl Room {
             let variants = self.presence_variants(&shown, smallvec::SmallVec::new());
             self.cast(Some(seq), variants, warren_xmpp::cast::Who::All);
         }
-        if known {
-            self.fmuc_moved(&logged, &leave);
-        } else {
-            self.fmuc_out(&logged);
-        }
+        self.fmuc_out(&logged);
         self.fmuc_left(ingress.as_ref());
     }
 

@@ -78,13 +78,12 @@ impl Room {
             Some((Phase::Syncing | Phase::Up | Phase::Leaving, _)) => {}
             _ => return,
         }
-        if !self.chain(peer, fmuc) || self.occupants.by_jid(user).is_some() || self.is_at_home_elsewhere(peer, user) {
+        if !self.chain(peer, fmuc)
+            || fmuc.echo
+            || self.occupants.by_jid(user).is_some()
+            || self.is_at_home_elsewhere(peer, user)
+        {
             // Our own user's echo (listing 4) says nothing new, and of another node's users only that node may speak.
-            return;
-        }
-        let told = self.peerings.get(peer).and_then(|peering| peering.announced.as_ref());
-        if told.is_some_and(|(announced, _)| announced == user) {
-            // The echo of our join, whose user has left since.
             return;
         }
         if stanza.head.type_.as_deref() == Some("unavailable") {

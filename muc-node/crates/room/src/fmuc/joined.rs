@@ -77,7 +77,7 @@ impl Room {
             peering.stale.insert(local);
         }
         if let Some(local) = self.occupants.vouched(peer, user).map(|occupant| occupant.nick.clone()) {
-            self.announce(peer, &local, false);
+            self.announce_as(peer, &local, false, warren);
         }
         if let Some((seq, _)) = has {
             return self.catch_up(Target::Peer(peer.clone()), seq);

@@ -35,34 +35,27 @@ impl Room {
         }
     }
 
-    /// The client by whose address peers know an occupant has gone, others of the same nick stay: told as a leave
-    /// and a join, two stanzas of one row as in a change of nick.
-    pub(crate) fn fmuc_moved(&mut self, logged: &Arc<Logged>, leave: &Leave) {
+    /// One of several clients of a nick has gone. Peers know an occupant by the address of its first client, so they
+    /// are told of a leave and a join, two stanzas of one row as in a change of nick. If it was another client, the
+    /// leave names nobody whom they know, and the join changes nothing.
+    fn send_move(&mut self, peer: &BareJid, logged: &Logged, leave: &Leave) {
         let (row, nick) = (&logged.row, &logged.row.nick);
-        let (Some(old), Some(occupant)) = (row.jid.clone(), self.occupants.get(nick)) else { return };
-        let (new, content) = (occupant.sessions[0].jid.clone(), occupant.presence.clone());
-        let peers: Vec<_> = self
-            .peerings
-            .iter()
-            .filter(|(peer, peering)| {
-                peering.phase == Phase::Up && row.ingress.as_ref() != Some(*peer) && !self.catchups.is_syncing(peer)
-            })
-            .map(|(peer, _)| peer.clone())
-            .collect();
-        for peer in peers {
-            let id = self.own_id(row);
-            let fmuc = self.annotate(&peer, logged, &format!("{id}-"), wire::about(&old));
-            let bytes = self.leave_text(&peer, nick, &old, leave, fmuc);
-            self.fx.push(Effect::Peer { peer: peer.clone(), bytes });
-            let fmuc = self.annotate(&peer, logged, &id, wire::about(&new));
-            let mut writer =
-                StanzaWriter::new(Kind::Presence).from(self.occupant_jid(nick)).raw(content.bytes()).el(fmuc);
-            if self.is_uplink(&peer) {
-                writer = writer.el(El::ns("x", ns::MUC));
-            }
-            let bytes = writer.el(self.standing_of(nick)).finish().to(&at_peer(&peer, nick));
-            self.fx.push(Effect::Peer { peer, bytes });
+        let Some(old) = row.jid.clone() else { return };
+        let first = self.occupants.get(nick).filter(|occupant| occupant.peer() == row.ingress.as_ref());
+        let Some((new, content)) = first.map(|o| (o.sessions[0].jid.clone(), o.presence.clone())) else {
+            return self.send_leave(peer, logged, leave);
+        };
+        let id = self.own_id(row);
+        let fmuc = self.annotate(peer, logged, &format!("{id}-"), wire::about(&old));
+        let bytes = self.leave_text(peer, nick, &old, leave, fmuc);
+        self.fx.push(Effect::Peer { peer: peer.clone(), bytes });
+        let fmuc = self.annotate(peer, logged, &id, wire::about(&new));
+        let mut writer = StanzaWriter::new(Kind::Presence).from(self.occupant_jid(nick)).raw(content.bytes()).el(fmuc);
+        if self.is_uplink(peer) {
+            writer = writer.el(El::ns("x", ns::MUC));
         }
+        let bytes = writer.el(self.standing_of(nick)).finish().to(&at_peer(peer, nick));
+        self.fx.push(Effect::Peer { peer: peer.clone(), bytes });
     }
 
     /// The address under which peers know who said this: that of the first client of the nick.
@@ -84,7 +77,8 @@ impl Room {
             Payload::Join(join) if !join.again => {
                 self.send_presence(peer, logged, &row.nick, &join.presence, true, (None, None));
             }
-            Payload::Leave(leave) if !leave.others_stay => self.send_leave(peer, logged, leave),
+            Payload::Leave(leave) if leave.others_stay => self.send_move(peer, logged, leave),
+            Payload::Leave(leave) => self.send_leave(peer, logged, leave),
             Payload::Nick(change) => self.send_nick(peer, logged, change),
             Payload::Role(change) => {
                 let presence = self.occupants.get(&row.nick).map(|o| o.presence.bytes().to_vec()).unwrap_or_default();
@@ -296,11 +290,20 @@ impl Room {
 
     /// Tells a peer of somebody who is here, outside the log: the roster of a sync.
     pub(super) fn announce(&mut self, peer: &BareJid, nick: &str, to_nick: bool) {
+        self.announce_as(peer, nick, to_nick, false);
+    }
+
+    /// The same; `echo`: it is the peer's own user, told because listing 4 has it. A Warren node is told that it is an
+    /// echo: that of a join that has waited may name somebody who has left there since, and would be taken for ours.
+    pub(super) fn announce_as(&mut self, peer: &BareJid, nick: &str, to_nick: bool, echo: bool) {
         let Some(occupant) = self.occupants.get(nick) else { return };
         let user = occupant.sessions[0].jid.clone();
         let content = occupant.presence.clone();
-        let mut writer =
-            StanzaWriter::new(Kind::Presence).from(self.occupant_jid(nick)).raw(content.bytes()).el(wire::about(&user));
+        let mut about = wire::about(&user);
+        if echo {
+            about = about.child(El::ns("echo", ns::WARREN_FMUC));
+        }
+        let mut writer = StanzaWriter::new(Kind::Presence).from(self.occupant_jid(nick)).raw(content.bytes()).el(about);
         if to_nick {
             writer = writer.el(El::ns("x", ns::MUC));
         }

@@ -116,6 +116,14 @@ impl Peering {
         self.ack_at = None;
     }
 
+    /// Joined side: the end of the joining side's roster has not come. It is in no chain, so its loss is only seen so.
+    pub(super) fn awaits_roster(&self) -> bool {
+        self.phase == Phase::Up
+            && self.row.direction == Direction::Downlink
+            && self.is_warren()
+            && !self.stale.is_empty()
+    }
+
     pub(super) fn is_warren(&self) -> bool {
         self.row.flavour == Flavour::Warren
     }
@@ -257,7 +265,7 @@ impl Room {
                     .lost_since
                     .filter(|_| self.occupants.of_peer(peer).next().is_some())
                     .map(|since| since + timers.peering_grace);
-                let stuck = matches!(peering.phase, Phase::Syncing | Phase::Leaving)
+                let stuck = (matches!(peering.phase, Phase::Syncing | Phase::Leaving) || peering.awaits_roster())
                     .then(|| peering.since + timers.ack_timeout * 2);
                 [ack, grace, stuck, peering.ack_at, peering.retry_at]
             })
@@ -273,7 +281,8 @@ impl Room {
             let timers = self.timers(&peer);
             let Some(peering) = self.peerings.get_mut(&peer) else { continue };
             let silent = peering.unacked.front().is_some_and(|(_, at)| over(*at, timers.ack_timeout, now));
-            let stuck = peering.phase == Phase::Syncing && over(peering.since, timers.ack_timeout * 2, now);
+            let stuck = (peering.phase == Phase::Syncing || peering.awaits_roster())
+                && over(peering.since, timers.ack_timeout * 2, now);
             let ack = peering.ack_at.is_some_and(|at| at <= now);
             let retry = peering.retry_at.is_some_and(|at| at <= now);
             let forgotten = peering.phase == Phase::Leaving && over(peering.since, timers.ack_timeout * 2, now);

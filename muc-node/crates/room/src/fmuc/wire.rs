@@ -30,6 +30,8 @@ pub(super) struct Fmuc {
     pub synced: bool,
     /// User of its join whom the sender confirms with `synced`.
     pub with: Option<Jid>,
+    /// About a user of the receiver.
+    pub echo: bool,
     /// Nobody is on the joining side any more.
     pub gone: bool,
 }
@@ -74,6 +76,7 @@ impl Fmuc {
                     read.with = child.attr("with").and_then(|jid| Jid::new(&jid).ok());
                 }
                 ("gone", ns::WARREN_FMUC) => read.gone = true,
+                ("echo", ns::WARREN_FMUC) => read.echo = true,
                 // Whatever a later version adds is not for us.
                 _ => {}
             }
