@@ -91,7 +91,7 @@ impl Metrics {
         set(&self.uncommitted, pod.uncommitted_bytes());
         set(&self.backlog, store.backlog());
         set(&self.rooms, pod.rooms().count());
-        set(&self.occupants, pod.rooms().map(|room| room.roster().len()).sum());
+        set(&self.occupants, pod.rooms().map(warren_room::Room::sessions).sum());
     }
 }
 

@@ -158,6 +158,11 @@ impl Room {
             .collect()
     }
 
+    /// How many sessions are in the room.
+    pub fn sessions(&self) -> usize {
+        self.occupants.iter().map(|occupant| occupant.sessions.len()).sum()
+    }
+
     /// Checks the invariants after every input from now on.
     pub fn check_invariants(&mut self) {
         self.check = true;

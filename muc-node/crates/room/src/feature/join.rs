@@ -10,7 +10,7 @@ use warren_xmpp::{Content, El, ErrorType, Kind, StanzaWriter, ns};
 use super::{Feature, Incoming, cleaned_presence};
 use crate::io::Effect;
 use crate::log::Entry;
-use crate::payload::{Join, Payload};
+use crate::payload::{Join, Leave, Payload};
 use crate::room::Room;
 use crate::state::{Home, Nick, Occupant};
 
@@ -115,11 +115,17 @@ impl Room {
         }
         let limits = HistoryLimits::read(x);
         if let Some(old) = already {
-            if old != nick {
-                // A rejoin under another nick is a change of nick, then a fresh look at everything.
-                self.change_nick(&old, &nick);
+            let alone = self.occupants.get(&old).is_some_and(|occupant| occupant.sessions.len() == 1);
+            if old == nick {
+                return self.rejoin(incoming, &nick, &limits);
             }
-            return self.rejoin(incoming, &nick, &limits);
+            if alone && self.occupants.get(&nick).is_none() {
+                // A change of nick, then a fresh look at everything.
+                self.change_nick(&old, &nick);
+                return self.rejoin(incoming, &nick, &limits);
+            }
+            // It moves from one nick of this user to another; other clients of the user stay where they are.
+            self.remove_session(&old, &incoming.from, &Leave::default());
         }
         self.admit(incoming, &nick, affiliation, &limits);
     }

@@ -289,10 +289,10 @@ impl Room {
             let graceless = peering.lost_since.is_some_and(|since| over(since, timers.peering_grace, now));
             if silent || stuck {
                 self.lose(&peer);
-            } else if ack {
-                self.send_ack(&peer);
             } else if forgotten {
                 self.peer_is_gone(&peer);
+            } else if ack {
+                self.send_ack(&peer);
             }
             if retry {
                 self.try_again(&peer);
