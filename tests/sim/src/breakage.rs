@@ -1,0 +1,77 @@
+//! Rules switched off on purpose: each must be found.
+
+/// One deliberate breakage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breakage {
+    /// Effects do not wait for their commit.
+    BarrierOff,
+    /// An input whose ticket fails is forgotten.
+    InputsNotKept,
+    /// Watermarks count what is written as delivered.
+    WatermarkMovedOnWrite,
+    /// What goes to peer rooms does not wait for its commit.
+    HBeforeCommit,
+    /// A message from a peer is taken in although it is known.
+    DedupOff,
+    /// A new owner decides under the old epoch.
+    EpochNotRaised,
+    /// A replay leaves out join rows.
+    JoinNotReplayed,
+    /// An answer covers everything before it.
+    ChainIgnored,
+}
+
+impl Breakage {
+    /// All that must be found.
+    pub const ALL: [Self; 8] = [
+        Self::BarrierOff,
+        Self::InputsNotKept,
+        Self::WatermarkMovedOnWrite,
+        Self::HBeforeCommit,
+        Self::DedupOff,
+        Self::EpochNotRaised,
+        Self::JoinNotReplayed,
+        Self::ChainIgnored,
+    ];
+
+    /// On the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BarrierOff => "barrier-off",
+            Self::InputsNotKept => "inputs-not-kept",
+            Self::WatermarkMovedOnWrite => "watermark-moved-on-write",
+            Self::HBeforeCommit => "h-before-commit",
+            Self::DedupOff => "dedup-off",
+            Self::EpochNotRaised => "epoch-not-raised",
+            Self::JoinNotReplayed => "join-not-replayed",
+            Self::ChainIgnored => "chain-ignored",
+        }
+    }
+
+    /// From the command line.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|breakage| breakage.name() == name)
+    }
+
+    /// As the shard knows it.
+    pub fn shard(breakage: Option<Self>) -> warren_shard::Breakage {
+        warren_shard::Breakage {
+            barrier_off: breakage == Some(Self::BarrierOff),
+            inputs_not_kept: breakage == Some(Self::InputsNotKept),
+            h_before_commit: breakage == Some(Self::HBeforeCommit),
+            room: warren_room::Breakage {
+                dedup_off: breakage == Some(Self::DedupOff),
+                join_not_replayed: breakage == Some(Self::JoinNotReplayed),
+                ..warren_room::Breakage::default()
+            },
+        }
+    }
+
+    /// As egress knows it.
+    pub fn egress(breakage: Option<Self>) -> warren_egress::Breakage {
+        warren_egress::Breakage {
+            watermark_moved_on_write: breakage == Some(Self::WatermarkMovedOnWrite),
+            chain_ignored: breakage == Some(Self::ChainIgnored),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What happens next.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+
+use jid::BareJid;
+use warren_model::{RoomId, Seq};
+use warren_pod::Input;
+use warren_room::ReadId;
+use warren_store::{CommitError, TxId};
+
+use super::Parcel;
+use crate::names::{Domain, Micros};
+
+/// A way on which order is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// Component link, pod to server.
+    Out(usize),
+    /// Component link, server to pod.
+    In(usize),
+    /// Between servers.
+    S2s(Domain, Domain),
+    /// Client to server.
+    Up(usize),
+    /// Server to client.
+    Down(usize),
+}
+
+/// A step of a commit.
+#[derive(Debug)]
+pub(crate) enum Commit {
+    /// It is decided.
+    Decide(TxId),
+    /// The answer reaches its owner.
+    Answer(Result<warren_model::Batch, CommitError>),
+    /// Its owner asks what became of it.
+    Resolve(TxId),
+}
+
+/// A read of the store.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    Room(BareJid),
+    Page { room: RoomId, read: ReadId, after: Seq, max: usize },
+}
+
+/// Anything that happens. Sites come with the number of the process, so that nothing reaches the next one.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Wake(Line),
+    Tick(usize, u64),
+    Pump(usize, u64),
+    Store(usize, u64, Commit),
+    Read(usize, u64, Wanted),
+    Input(usize, u64, Box<Input>),
+    Start(usize),
+    Connect(usize, u64),
+    LinkDown(usize, u64, u64),
+    Cut(usize, u64),
+    Handshake(Domain, Domain, u64),
+    ResetWire(usize, usize, bool),
+    Crash(usize),
+    Snapshot(usize),
+    LoseTail(usize),
+    Act(usize),
+    Respawn(usize),
+    Awake(usize),
+    EndOfFaults,
+    Gather,
+    LastWords,
+}
+
+struct Entry {
+    at: Micros,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    /// The earliest is the greatest: a heap gives that first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}
+
+/// All that will happen, by time, then in the order in which it was decided.
+#[derive(Default)]
+pub(crate) struct Queue {
+    heap: BinaryHeap<Entry>,
+    number: u64,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, at: Micros, event: Event) {
+        self.number += 1;
+        self.heap.push(Entry { at, number: self.number, event });
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(Micros, Event)> {
+        self.heap.pop().map(|entry| (entry.at, entry.event))
+    }
+}
+
+/// Stanzas on one way, first in, first out. For each one a [`Event::Wake`] is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Channel {
+    items: VecDeque<(Micros, Parcel)>,
+    last: Micros,
+}
+
+impl Channel {
+    /// Adds one; it arrives no earlier than those before it. Returns when.
+    pub(crate) fn push(&mut self, at: Micros, parcel: Parcel) -> Micros {
+        self.last = self.last.max(at);
+        self.items.push_back((self.last, parcel));
+        self.last
+    }
+
+    /// The next one, if it is due.
+    pub(crate) fn pop(&mut self, now: Micros) -> Option<Parcel> {
+        self.items.pop_front_if(|(at, _)| *at <= now).map(|(_, parcel)| parcel)
+    }
+
+    /// Takes everything that is under way.
+    pub(crate) fn clear(&mut self) -> Vec<Parcel> {
+        self.items.drain(..).map(|(_, parcel)| parcel).collect()
+    }
+}
