@@ -5,6 +5,9 @@ CARGO   ?= cargo
 SEEDS   ?= 1000
 SECONDS ?= 60
 FLAGS   := --profile $(PROFILE) --locked
+OUT     := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+# All programs at once: a selection of packages would build their dependencies again with other features.
+BUILD   := $(CARGO) build $(FLAGS) --workspace --bins
 
 .PHONY: help demo test lint bench sim fuzz deps
 
@@ -15,11 +18,11 @@ deps:            ## Real servers for tests and demo, from the distribution
 	@./tests/install-servers
 
 demo: deps       ## Two sites, real Prosody and ejabberd, a cut, a kill: watch it (STAY=1: stay up and join)
-	@$(CARGO) build $(FLAGS) -p warren-muc-node -p warren-demo
-	@$(CARGO) run --quiet $(FLAGS) -p warren-demo -- $(if $(STAY),--stay)
+	$(BUILD)
+	@$(OUT)/warren-demo $(if $(STAY),--stay)
 
 test: deps       ## All tests
-	$(CARGO) build $(FLAGS) -p warren-muc-node
+	$(BUILD)
 	$(CARGO) test $(FLAGS) --workspace
 
 lint:            ## rustfmt, clippy, licences, bans, duplicate crates
@@ -28,11 +31,12 @@ lint:            ## rustfmt, clippy, licences, bans, duplicate crates
 	$(CARGO) run --quiet --locked -p warren-deps
 
 bench:           ## Bounds on speed, as ratios within one run
-	$(CARGO) build $(FLAGS) -p warren-muc-node
-	$(CARGO) run $(FLAGS) -p warren-bench
+	$(BUILD)
+	$(OUT)/warren-bench
 
 sim:             ## The simulator over SEEDS seeds
-	$(CARGO) run $(FLAGS) -p warren-sim -- --seeds $(SEEDS)
+	$(BUILD)
+	$(OUT)/warren-sim --seeds $(SEEDS)
 
 fuzz:            ## The codec under cargo-fuzz for SECONDS (needs cargo-fuzz and a C++ compiler)
 	@command -v cargo-fuzz >/dev/null || { echo "error: cargo-fuzz is missing: cargo install cargo-fuzz --locked" >&2; exit 1; }

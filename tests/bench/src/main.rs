@@ -1,0 +1,74 @@
+//! Bounds on speed. Each is a ratio of two things measured in the same run, so that a slow or a busy machine
+//! does not matter; nanoseconds are printed for people. Exit status 1 when a bound is broken.
+
+mod codec;
+mod node;
+mod room;
+mod splice;
+mod time;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// One measured ratio and what it may be.
+pub struct Bound {
+    /// What was compared.
+    pub what: &'static str,
+    /// The measured ratio.
+    pub ratio: f64,
+    /// What it must keep to.
+    pub limit: Limit,
+    /// The figures behind it, for people.
+    pub figures: String,
+}
+
+/// A limit of a ratio.
+#[derive(Clone, Copy)]
+pub enum Limit {
+    /// Not above.
+    AtMost(f64),
+    /// Not below.
+    AtLeast(f64),
+}
+
+impl Bound {
+    fn holds(&self) -> bool {
+        match self.limit {
+            Limit::AtMost(limit) => self.ratio <= limit,
+            Limit::AtLeast(limit) => self.ratio >= limit,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match measure() {
+        Ok(bounds) => {
+            let mut broken = 0;
+            for bound in &bounds {
+                let (sign, limit) = match bound.limit {
+                    Limit::AtMost(limit) => ("<=", limit),
+                    Limit::AtLeast(limit) => (">=", limit),
+                };
+                let verdict = if bound.holds() { "ok    " } else { "BROKEN" };
+                println!("{verdict} {:<58} {:>7.3} {sign} {limit:<5} {}", bound.what, bound.ratio, bound.figures);
+                broken += usize::from(!bound.holds());
+            }
+            println!("{} passed, {broken} failed", bounds.len() - broken);
+            if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> Result<Vec<Bound>> {
+    let pass = codec::pass();
+    let mut bounds = vec![codec::against_rxml()];
+    bounds.extend(room::bounds(pass));
+    bounds.push(splice::against_memcpy());
+    bounds.extend(node::bounds(pass)?);
+    Ok(bounds)
+}
