@@ -159,6 +159,11 @@ impl Driver {
         self.pod.uncommitted_bytes() == 0 && self.store.backlog() == 0
     }
 
+    /// Has the store told of what would wait for a better moment: there will be none.
+    pub(crate) fn write_down(&mut self) -> Result<(), Fatal> {
+        self.handle(Input::Flush, clock::now())
+    }
+
     /// Whether the link is left unread whatever happens.
     pub(crate) fn rest(&mut self, resting: bool) {
         self.resting = resting;

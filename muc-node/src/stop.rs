@@ -52,6 +52,7 @@ pub async fn stop(driver: &mut Driver) -> Result<(), Fatal> {
     }
     driver.rest(false);
     driver.run_while(CLOSE, |driver| !driver.is_off()).await?;
+    driver.write_down()?;
     driver.run_while(SETTLE, |driver| !driver.is_durable()).await?;
     let left = driver.pod().uncommitted_bytes();
     if left > 0 {

@@ -11,7 +11,7 @@ use crate::{Bound, Limit};
 pub const HEADER: &[u8] = b"<stream:stream xmlns='jabber:component:accept' \
     xmlns:stream='http://etherx.jabber.org/streams' from='rooms.wonderland.lit' id='1'>";
 /// A groupchat message of about 400 bytes, as clients send them.
-pub const MESSAGE: &[u8] = b"<message xmlns='jabber:component:accept' type='groupchat' \
+pub const MESSAGE: &[u8] = b"<message type='groupchat' \
     from='alice@wonderland.lit/rabbit' to='rabbithole@rooms.wonderland.lit' id='5f0c0f2e-6b1e-4d7a-9a3f-1b2c3d4e5f60' xml:lang='en'>\
     <body>Curiouser and curiouser! cried Alice, who was so much surprised that for the moment she quite forgot how to speak good English.</body>\
     <origin-id xmlns='urn:xmpp:sid:0' id='5f0c0f2e-6b1e-4d7a-9a3f-1b2c3d4e5f60'/><markable xmlns='urn:xmpp:chat-markers:0'/></message>";

@@ -14,7 +14,8 @@ fn found(breakage: Breakage) {
         if let Some(violation) = outcome.violations.first()
             && run(seed, None, false).violations.is_empty()
         {
-            writeln!(std::io::stdout(), "{} is found by seed {seed}: {violation}", breakage.name()).unwrap();
+            let found = format!("{} is found by seed {seed}: {violation}\n", breakage.name());
+            std::io::stdout().write_all(found.as_bytes()).ok();
             return;
         }
     }

@@ -77,6 +77,8 @@ pub enum Input {
         /// Its identity.
         uid: String,
     },
+    /// The pod is about to end: what may wait is written now.
+    Flush,
     /// A deadline has passed.
     Tick,
 }
@@ -161,6 +163,10 @@ impl Pod {
             Input::Store(completion) => self.completed(completion, now),
             Input::Apply { call, object, entropy } => self.apply(call, *object, entropy),
             Input::Remove { call, name, uid } => self.remove(call, name, &uid),
+            Input::Flush => {
+                self.shard(In::Flush, now);
+                self.beat(now);
+            }
             Input::Tick => self.tick(now),
         }
         self.settle(now);
@@ -275,15 +281,20 @@ impl Pod {
             self.egress.tick(now);
         }
         if self.beat_at <= now.mono {
-            self.beat_at = now.mono + BEAT;
-            // Before the link was up for the first time nothing can have been proven.
-            let risen = self.egress.watermarks((self.lane, self.batch));
-            if !risen.is_empty() {
-                for (lane, path, batch) in risen {
-                    self.requests.push(Request::Write(Work::Watermark { lane, path, batch }));
-                }
-                self.requests.push(Request::Trim(self.awaited()));
+            self.beat(now);
+        }
+    }
+
+    /// Writes down what is known to have arrived.
+    fn beat(&mut self, now: Now) {
+        self.beat_at = now.mono + BEAT;
+        // Before the link was up for the first time nothing can have been proven.
+        let risen = self.egress.watermarks((self.lane, self.batch));
+        if !risen.is_empty() {
+            for (lane, path, batch) in risen {
+                self.requests.push(Request::Write(Work::Watermark { lane, path, batch }));
             }
+            self.requests.push(Request::Trim(self.awaited()));
         }
     }
 

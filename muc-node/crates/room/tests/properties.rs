@@ -1,6 +1,8 @@
 //! Random histories of one room: whatever users and peers send, the invariants hold after every input, the groups
 //! that egress is told are the sessions that are here, and a room loaded from its rows is the room that wrote them.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

@@ -152,6 +152,8 @@ pub enum In {
     Fenced,
     /// [`crate::Shard::next_deadline`] has passed.
     Tick,
+    /// The pod is about to end: rows that may wait do not any more.
+    Flush,
 }
 
 /// What the shard wants done.

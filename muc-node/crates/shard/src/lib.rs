@@ -123,6 +123,7 @@ impl Shard {
                     self.on(key, now, out, |slot, cx| slot.failed(ticket, &why, cx));
                 }
             }
+            In::Flush => self.each(now, out, Slot::flush),
             In::Fenced => {
                 self.die();
                 out.push(Out::Dead);

@@ -247,6 +247,13 @@ impl Slot {
     }
 
     /// A tick has passed: the time goes on if it ran.
+    /// Writes what may wait.
+    pub(crate) fn flush(&mut self, cx: &mut Cx<'_>) {
+        if matches!(self.state, State::Live(_)) && !self.lazy.is_empty() {
+            self.submit(Vec::new(), cx);
+        }
+    }
+
     pub(crate) fn ticked(&mut self, now: Duration) {
         self.idle_since = self.is_idle().then(|| self.idle_since.unwrap_or(now));
     }
