@@ -248,7 +248,7 @@ impl Driver {
         if self.pod.next_deadline().is_some_and(|at| at <= now.mono) {
             self.handle(Input::Tick, now)?;
         }
-        self.store.retry()?;
+        self.store.hand_over()?;
         if let Some(link) = &mut self.link {
             let written = link.flush(&mut self.pod, now);
             self.flow.written(written);
@@ -325,10 +325,10 @@ impl Driver {
     fn carry_out(&mut self) -> Result<(), Fatal> {
         for request in self.requests.drain(..) {
             match request {
-                Request::Write(work) => self.store.write(work)?,
+                Request::Write(work) => self.store.write(work),
                 Request::Load(room) => self.store.load(room),
                 Request::Page { room, read, after, max } => self.store.page(room, read, after, max),
-                Request::Trim(awaited) => self.store.trim(awaited),
+                Request::Trim(awaited) => self.store.trim(awaited)?,
                 Request::Answer { call, outcome } => {
                     if let Some(answer) = self.called.remove(&call) {
                         drop(answer.send(outcome));

@@ -101,8 +101,10 @@ pub struct Store {
     submitter: Submitter,
     readers: Readers,
     answers: UnboundedSender<Answer>,
-    /// Works that the writer had no room for, in order. While there are any, the link is not read.
+    /// Works that wait for the end of the turn, in order, so that one commit takes them all.
     held: VecDeque<Work>,
+    /// The writer had no room for them. While that is so, the link is not read.
+    full: bool,
 }
 
 /// The writer's thread has ended without being asked to.
@@ -128,27 +130,26 @@ impl Store {
             .context("no thread to write to the store with")?;
         let submitter = writer.submitter();
         let held = VecDeque::new();
-        Ok((Self { lane: ownership.lane, writer, submitter, readers, answers, held }, inbox))
+        Ok((Self { lane: ownership.lane, writer, submitter, readers, answers, held, full: false }, inbox))
     }
 
-    /// Writes this, after all that was given before. Never waits.
-    ///
-    /// # Errors
-    /// When the writer has died.
-    pub fn write(&mut self, work: Work) -> Result<(), Died> {
+    /// Writes this with the next [`Self::hand_over`], after all that was given before.
+    pub fn write(&mut self, work: Work) {
         self.held.push_back(work);
-        self.retry()
     }
 
-    /// Hands over what had to wait.
+    /// Hands over what was given. At the end of a turn: a writer that got works one by one would begin to commit with
+    /// the first, and a group of three costs as much as one of a hundred.
     ///
     /// # Errors
     /// When the writer has died.
-    pub fn retry(&mut self) -> Result<(), Died> {
+    pub fn hand_over(&mut self) -> Result<(), Died> {
+        self.full = false;
         while let Some(work) = self.held.pop_front() {
             // A work is moved into the writer or lost, so it is asked for room first; nobody else submits.
             if self.submitter.backlog() > BACKLOG {
                 self.held.push_front(work);
+                self.full = true;
                 return Ok(());
             }
             match self.submitter.submit(work) {
@@ -184,7 +185,12 @@ impl Store {
     }
 
     /// Deletes the batches that no one of these paths waits for any more.
-    pub fn trim(&self, awaited: Vec<Path>) {
+    ///
+    /// # Errors
+    /// When the writer has died.
+    pub fn trim(&mut self, awaited: Vec<Path>) -> Result<(), Died> {
+        // Behind the watermarks that were given before.
+        self.hand_over()?;
         let lane = self.lane;
         let task = move |backend: &mut dyn Backend| {
             if let Err(error) = backend.trim_batches(lane, &awaited) {
@@ -193,6 +199,7 @@ impl Store {
             }
         };
         drop(self.submitter.run(Box::new(task)));
+        Ok(())
     }
 
     /// Bytes of works that are not durable yet.
@@ -202,7 +209,7 @@ impl Store {
 
     /// Whether the writer is so far behind that nothing more should be taken in.
     pub fn is_full(&self) -> bool {
-        !self.held.is_empty()
+        self.full
     }
 
     /// Writes what was handed over, answers it and ends the threads. Blocks.

@@ -64,11 +64,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// All, or those parts that the command line names: codec, room, splice, node.
 fn measure() -> Result<Vec<Bound>> {
+    let parts: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     let pass = codec::pass();
-    let mut bounds = vec![codec::against_rxml()];
-    bounds.extend(room::bounds(pass));
-    bounds.push(splice::against_memcpy());
-    bounds.extend(node::bounds(pass)?);
+    let mut bounds = Vec::new();
+    if wanted("codec") {
+        bounds.push(codec::against_rxml());
+    }
+    if wanted("room") {
+        bounds.extend(room::bounds(pass));
+    }
+    if wanted("splice") {
+        bounds.push(splice::against_memcpy());
+    }
+    if wanted("node") {
+        bounds.extend(node::bounds(pass)?);
+    }
     Ok(bounds)
 }

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use data_encoding::HEXLOWER;
 use jid::BareJid;
 use sha1::{Digest, Sha1};
 use warren_model::config::{ComponentConfig, RoomConfig};
-use warren_model::{Birth, Epoch, LogKind, LogRow, RoomId, RoomRow, Row, Secret, Seq, Shard, Ticket, UnixMs};
+use warren_model::{Birth, LogKind, LogRow, RoomId, RoomRow, Row, Secret, Seq, Shard, Ticket, UnixMs};
 use warren_store::{Backend, Incarnation, Options, Sqlite, Work};
 use warren_testkit::loopback::fill;
 use warren_testkit::node::binary;
@@ -250,55 +250,59 @@ fn cpu(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(sum))
 }
 
-/// CPU nanoseconds of one message row in a group of 100, durable.
+/// CPU nanoseconds of one message row, durable, as that run writes them: in turn to 1,000 rooms, in groups of 100.
 fn sqlite_row() -> Result<f64> {
     const GROUP: u64 = 100;
+    const ROOMS: u64 = 1000;
     let dir = tempfile::tempdir()?;
     let mut store = Sqlite::open(dir.path().join("row.db"), Options::default())?;
     let ownership = store.take_over(Incarnation(1), UnixMs(1))?;
-    let id = RoomId(7);
-    let room = RoomRow {
-        id,
-        jid: BareJid::new("rabbithole@rooms.wonderland.lit")?,
-        birth: Birth::default(),
-        secret: Secret::default(),
-        object_uid: String::new(),
-        generation: 1,
-        config: Vec::new(),
-        subject_seq: Seq(0),
-        low: Seq(0),
-        head: Seq(0),
-    };
-    let work = |ticket: u64, rows: Vec<Row>| Work::Room {
+    let work = |ticket: u64, room: RoomId, rows: Vec<Row>| Work::Room {
         ticket: Ticket(ticket),
-        room: id,
+        room,
         shard: Shard(0),
-        epoch: Epoch(ownership.epoch.0),
-        fresh: ticket == 1,
+        epoch: ownership.epoch,
+        fresh: false,
         rows,
     };
-    store.commit(ownership.lane, &[work(1, vec![Row::Room(room)])]).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let mut seq = 0;
+    let room = |n: u64| -> Result<Work> {
+        let row = RoomRow {
+            id: RoomId(n << 40),
+            jid: BareJid::new(&format!("r{n}@{DOMAIN}"))?,
+            birth: Birth::default(),
+            secret: Secret::default(),
+            object_uid: String::new(),
+            generation: 1,
+            config: Vec::new(),
+            subject_seq: Seq(0),
+            low: Seq(0),
+            head: Seq(0),
+        };
+        Ok(work(n, row.id, vec![Row::Room(row)]))
+    };
+    let rooms = (1..=ROOMS).map(room).collect::<Result<Vec<_>>>()?;
+    store.commit(ownership.lane, &rooms).map_err(|error| anyhow!("{error}"))?;
+    let mut written = 0;
     let mut group = || {
         let works: Vec<_> = (0..GROUP)
             .map(|_| {
-                seq += 1;
+                written += 1;
                 let row = LogRow {
-                    seq: Seq(seq),
+                    seq: Seq(written / ROOMS + 1),
                     epoch: ownership.epoch,
                     kind: LogKind::Message,
-                    at: UnixMs(seq),
-                    eff: UnixMs(seq),
+                    at: UnixMs(written),
+                    eff: UnixMs(written),
                     jid: "alice@wonderland.lit/rabbit".parse().ok(),
                     nick: "Alice".into(),
                     ingress: None,
                     id: None,
                     payload: vec![b'x'; 300],
                 };
-                work(seq + 1, vec![Row::Log(row)])
+                work(written + ROOMS, RoomId((written % ROOMS + 1) << 40), vec![Row::Log(row)])
             })
             .collect();
         assert!(store.commit(ownership.lane, &works).is_ok(), "the store takes what it is measured with");
     };
-    Ok(time::per_op(20, &mut group) / 100.0)
+    Ok(time::per_op(40, &mut group) / 100.0)
 }

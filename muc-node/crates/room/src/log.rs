@@ -21,7 +21,7 @@ pub(crate) struct Entry<'a> {
     pub payload: Payload,
 }
 
-/// A row with its payload decoded once.
+/// A row with its payload decoded; `row.payload` may be empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Logged {
     pub row: LogRow,
@@ -54,9 +54,11 @@ impl Room {
             nick: entry.nick.into(),
             ingress: entry.ingress.cloned(),
             id: entry.id,
-            payload: entry.payload.encode(),
+            // The payload itself lies beside it; its bytes are the store's.
+            payload: Vec::new(),
         };
-        self.fx.push(Effect::Persist(Row::Log(row.clone())));
+        let bytes = entry.payload.encode();
+        self.fx.push(Effect::Persist(Row::Log(LogRow { payload: bytes, ..row.clone() })));
         let logged = Arc::new(Logged { row, payload: entry.payload });
         match entry.kind {
             LogKind::Message => {

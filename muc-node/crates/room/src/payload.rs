@@ -159,7 +159,7 @@ pub struct ConfigChange {
 impl Payload {
     /// Bytes for the store.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(64);
+        let mut bytes = Vec::with_capacity(512);
         // Writing plain data to memory has no way to fail.
         let _ = ciborium::into_writer(self, &mut bytes);
         bytes

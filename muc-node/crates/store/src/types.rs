@@ -1,5 +1,6 @@
 //! What the verbs take and give besides the rows of `warren_model`.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use jid::BareJid;
@@ -99,14 +100,28 @@ pub enum Resolved {
     Fenced,
 }
 
-/// Extends the span of `room` in `spans` by `seq`; new rooms go to the end.
-pub(crate) fn extend(spans: &mut Vec<Span>, room: RoomId, seq: Seq) {
-    // The rows of a room come together, so the last span is nearly always the one.
-    match spans.iter_mut().rev().find(|s| s.room == room) {
-        Some(span) => {
-            span.first = span.first.min(seq);
-            span.last = span.last.max(seq);
+/// What one group commit wrote of each room's log, by first writing.
+#[derive(Debug, Default)]
+pub(crate) struct Spans {
+    list: Vec<Span>,
+    places: HashMap<RoomId, usize>,
+}
+
+impl Spans {
+    /// A row of that room was written.
+    pub(crate) fn extend(&mut self, room: RoomId, seq: Seq) {
+        let place = *self.places.entry(room).or_insert(self.list.len());
+        match self.list.get_mut(place) {
+            Some(span) => {
+                span.first = span.first.min(seq);
+                span.last = span.last.max(seq);
+            }
+            None => self.list.push(Span { room, first: seq, last: seq }),
         }
-        None => spans.push(Span { room, first: seq, last: seq }),
+    }
+
+    /// All of them.
+    pub(crate) fn list(&self) -> &[Span] {
+        &self.list
     }
 }

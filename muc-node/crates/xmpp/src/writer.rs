@@ -27,7 +27,7 @@ pub struct El {
 impl El {
     /// An element in the namespace of its parent: the stanza namespace at the top of a stanza.
     pub fn new(name: &str) -> Self {
-        Self { name: name.into(), ns: None, attrs: Vec::new(), inner: Vec::new() }
+        Self { name: name.into(), ns: None, attrs: Vec::with_capacity(96), inner: Vec::new() }
     }
 
     /// An element in namespace `ns`.
@@ -196,7 +196,14 @@ pub struct StanzaWriter {
 impl StanzaWriter {
     /// An empty stanza.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, from: Vec::new(), type_: Vec::new(), id: Vec::new(), lang: Vec::new(), inner: Vec::new() }
+        Self {
+            kind,
+            from: Vec::new(),
+            type_: Vec::new(),
+            id: Vec::new(),
+            lang: Vec::new(), // Most stanzas fit.
+            inner: Vec::with_capacity(512),
+        }
     }
 
     /// A stanza with the `type`, `id` and `lang` of `head`, but its own `from`.
@@ -276,6 +283,7 @@ impl StanzaWriter {
 fn set_attr(slot: &mut Vec<u8>, name: &str, value: Option<&str>) {
     slot.clear();
     if let Some(value) = value {
+        slot.reserve(name.len() + value.len() + 4);
         push_attr(slot, name, value);
     }
 }

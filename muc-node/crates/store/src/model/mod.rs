@@ -11,7 +11,7 @@ use warren_model::{
     RoomRow, Row, Seq, UnixMs,
 };
 
-use crate::types::extend;
+use crate::types::Spans;
 use crate::{Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, Span, StoreError, Work};
 
 /// A store in memory. A clone is a snapshot: it shares what is equal and costs little.
@@ -108,12 +108,12 @@ impl Model {
         let row = self.lanes.get_mut(&lane).ok_or(CommitError::Fenced)?;
         row.batch.0 += 1;
         let batch = row.batch;
-        let mut spans = Vec::new();
+        let mut spans = Spans::default();
         for w in work {
             self.apply(w, &mut spans);
         }
-        if !spans.is_empty() {
-            self.batches.insert((lane, batch), spans);
+        if !spans.list().is_empty() {
+            self.batches.insert((lane, batch), spans.list().to_vec());
         }
         Ok(batch)
     }
@@ -180,7 +180,7 @@ impl Model {
         Ok(())
     }
 
-    fn apply(&mut self, work: &Work, spans: &mut Vec<Span>) {
+    fn apply(&mut self, work: &Work, spans: &mut Spans) {
         match work {
             Work::Room { room, rows, .. } => rows.iter().for_each(|row| self.apply_row(*room, row, spans)),
             Work::Watermark { lane, path, batch } => {
@@ -198,7 +198,7 @@ impl Model {
         }
     }
 
-    fn apply_row(&mut self, id: RoomId, row: &Row, spans: &mut Vec<Span>) {
+    fn apply_row(&mut self, id: RoomId, row: &Row, spans: &mut Spans) {
         match row {
             Row::Room(new) => {
                 self.addresses.insert(address(&new.jid), id);
@@ -252,7 +252,7 @@ impl Model {
             }
             Row::Log(l) => {
                 room.log.insert(l.seq, Arc::new(l.clone()));
-                extend(spans, id, l.seq);
+                spans.extend(id, l.seq);
             }
             Row::FmucKey(k) => {
                 let key = (k.origin.as_str().to_owned(), k.id.clone(), k.digest.cast_signed());

@@ -9,7 +9,7 @@ use warren_model::{
 
 use super::read::{int, unsigned};
 use crate::code::Code;
-use crate::types::extend;
+use crate::types::Spans;
 use crate::{CommitError, Incarnation, Ownership, Span, Work};
 
 /// What stopped a transaction before its end.
@@ -92,16 +92,16 @@ pub fn group(conn: &Connection, lane: Lane, work: &[Work]) -> Result<Batch, Stop
         .query_row([int(lane.0)], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, u32>(1)?)))
         .optional()?;
     let Some((batch, epoch)) = fence else { return Err(Stop::Fenced) };
-    let mut writer = Group { conn, lane: int(lane.0), batch, epoch: Epoch(epoch), spans: Vec::new() };
+    let mut writer = Group { conn, lane: int(lane.0), batch, epoch: Epoch(epoch), spans: Spans::default() };
     for (index, w) in work.iter().enumerate() {
         w.check().map_err(|why| Stop::Rejected(index, why))?;
         writer.work(index, w)?;
     }
-    if !writer.spans.is_empty() {
+    if !writer.spans.list().is_empty() {
         run(
             conn,
             "INSERT INTO batch (lane, batch, touched) VALUES (?1, ?2, ?3)",
-            params![writer.lane, batch, spans_to_text(&writer.spans)],
+            params![writer.lane, batch, spans_to_text(writer.spans.list())],
         )?;
     }
     Ok(Batch(unsigned(batch)))
@@ -125,7 +125,7 @@ struct Group<'a> {
     lane: i64,
     batch: i64,
     epoch: Epoch,
-    spans: Vec<Span>,
+    spans: Spans,
 }
 
 impl Group<'_> {
@@ -206,7 +206,7 @@ impl Group<'_> {
             }
             Row::Log(l) => {
                 self.log(id, l)?;
-                extend(&mut self.spans, room, l.seq);
+                self.spans.extend(room, l.seq);
                 Ok(())
             }
             Row::FmucKey(k) => self.fmuc_key(id, k),
