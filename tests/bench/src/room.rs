@@ -14,6 +14,7 @@ use crate::{Bound, Limit};
 
 pub fn bounds(pass: f64) -> Vec<Bound> {
     let message = Stanza::parse(MESSAGE).unwrap_or_else(|error| panic!("the sample does not parse: {error}"));
+    let message = Arc::new(message);
     let (mut small, mut large) = (room(10), room(10_000));
     let mut fx = Vec::new();
     let mut other = Vec::new();
@@ -35,7 +36,7 @@ pub fn bounds(pass: f64) -> Vec<Bound> {
     ]
 }
 
-fn speak(room: &mut Room, message: &Stanza, fx: &mut Vec<Effect>) {
+fn speak(room: &mut Room, message: &Arc<Stanza>, fx: &mut Vec<Effect>) {
     room.handle(Input::Stanza(message.clone()), now(), fx);
     assert!(fx.len() >= 2, "a message gives a row and a cast");
     black_box(&fx);
@@ -66,7 +67,7 @@ fn room(occupants: usize) -> Room {
             "<presence from='{from}' to='rabbithole@rooms.wonderland.lit/n{n}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
         );
         let join = Stanza::parse(join.as_bytes()).unwrap_or_else(|error| panic!("a join does not parse: {error}"));
-        room.handle(Input::Stanza(join), now(), &mut fx);
+        room.handle(Input::Stanza(join.into()), now(), &mut fx);
         fx.clear();
     }
     assert_eq!(room.roster().len(), occupants, "everybody is in");

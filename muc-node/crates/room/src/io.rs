@@ -26,8 +26,9 @@ pub struct Site {
 /// One thing that happens to a room.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A stanza addressed to the room or to one of its occupants; the transport vouches for `from`.
-    Stanza(Stanza),
+    /// A stanza addressed to the room or to one of its occupants; the transport vouches for `from`. Shared with whoever
+    /// keeps it until what it causes is durable.
+    Stanza(Arc<Stanza>),
     /// The room's declaration. A lower generation than the stored one has been refused before.
     Config {
         /// Identity of the declaring object.

@@ -1,6 +1,7 @@
 //! How rows and occupants look on the wire, to users. One place for live delivery, join sequences and
 //! replays, so that they cannot differ.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -119,16 +120,16 @@ impl Room {
     }
 
     /// Who an occupant-id is made for.
-    pub(crate) fn row_occupant_id(&self, logged: &Logged) -> Box<str> {
+    pub(crate) fn row_occupant_id(&self, logged: &Logged) -> Cow<'_, str> {
         let row = &logged.row;
         let present = self.occupants.get(&row.nick).filter(|occupant| {
             occupant.peer() == row.ingress.as_ref()
                 && row.jid.as_ref().is_some_and(|jid| occupant.sessions.iter().any(|s| &s.jid == jid))
         });
         match (present, &row.jid) {
-            (Some(occupant), _) => occupant.occupant_id.clone(),
-            (None, Some(jid)) => self.keys.occupant_id(&jid.to_bare(), row.ingress.as_ref()),
-            (None, None) => "".into(),
+            (Some(occupant), _) => Cow::Borrowed(&*occupant.occupant_id),
+            (None, Some(jid)) => Cow::Owned(self.keys.occupant_id(&jid.to_bare(), row.ingress.as_ref()).into()),
+            (None, None) => Cow::Borrowed(""),
         }
     }
 
@@ -146,12 +147,14 @@ impl Room {
             // Ours comes first and the origin's stays: clients differ in which one they believe (`fmuc.md` 6.8).
             writer = writer.el(delay(self.jid.as_str(), row.eff));
         }
-        writer = writer
-            .raw(&message.content)
-            .el(El::ns("stanza-id", ns::SID).attr("by", self.jid.as_str()).attr("id", self.id_of(row)));
+        writer = writer.raw(&message.content).leaf(
+            "stanza-id",
+            ns::SID,
+            &[("by", self.jid.as_str()), ("id", &self.id_of(row))],
+        );
         let occupant_id = self.row_occupant_id(logged);
         if !occupant_id.is_empty() {
-            writer = writer.el(El::ns("occupant-id", ns::OCCUPANT_ID).attr("id", occupant_id));
+            writer = writer.leaf("occupant-id", ns::OCCUPANT_ID, &[("id", &occupant_id)]);
         }
         writer.finish()
     }

@@ -271,7 +271,7 @@ proptest! {
             match step {
                 Step::Stanza(xml) => {
                     let stanza = Stanza::parse(xml.as_bytes()).expect(&xml);
-                    world.input(Input::Stanza(stanza));
+                    world.input(Input::Stanza(stanza.into()));
                 }
                 Step::Pass(seconds) => {
                     world.now.mono += Duration::from_secs(seconds);

@@ -1,5 +1,6 @@
 //! One input that is kept: parked until its room is loaded, then until its ticket is done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use warren_room::Declared;
@@ -9,7 +10,7 @@ use warren_xmpp::{Kind, Stanza};
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     /// A stanza.
-    Stanza(Stanza),
+    Stanza(Arc<Stanza>),
     /// The room's declaration.
     Declare(Declared),
     /// The declaration is gone.

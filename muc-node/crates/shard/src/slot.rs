@@ -2,6 +2,7 @@
 //! stands here, lives and deaths of the room in `life`, what the room does in `act`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jid::BareJid;
@@ -140,7 +141,7 @@ impl Slot {
 
     /// A stanza; refused when too many wait already.
     pub(crate) fn stanza(&mut self, stanza: Stanza, cx: &mut Cx<'_>) {
-        let item = Item::new(What::Stanza(stanza), cx.now.mono);
+        let item = Item::new(What::Stanza(Arc::new(stanza)), cx.now.mono);
         let waiting = self.barrier.stanzas() + self.parked.stanzas();
         let limit = cx.shared.settings.room_queue * if item.is_leave() { 2 } else { 1 };
         match &item.what {

@@ -246,6 +246,19 @@ impl StanzaWriter {
         self
     }
 
+    /// Adds an empty child of another namespace, without the pieces of an [`El`]: for what goes with every message.
+    #[must_use]
+    pub fn leaf(mut self, name: &str, ns: &str, attrs: &[(&str, &str)]) -> Self {
+        self.inner.push(b'<');
+        self.inner.extend_from_slice(name.as_bytes());
+        push_attr(&mut self.inner, "xmlns", ns);
+        for (name, value) in attrs {
+            push_attr(&mut self.inner, name, value);
+        }
+        self.inner.extend_from_slice(b"/>");
+        self
+    }
+
     /// Adds a child.
     // By value, like `El::child`.
     #[allow(clippy::needless_pass_by_value)]
