@@ -63,7 +63,12 @@ impl Room {
 
     /// The address of an occupant. Nicks come from JIDs, so this is always a valid one.
     pub(crate) fn occupant_jid(&self, nick: &str) -> String {
-        format!("{}/{nick}", self.jid)
+        let room = self.jid.as_str();
+        let mut jid = String::with_capacity(room.len() + 1 + nick.len());
+        jid.push_str(room);
+        jid.push('/');
+        jid.push_str(nick);
+        jid
     }
 
     /// Who sees real JIDs (XEP-0045 4.2).

@@ -28,7 +28,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +48,8 @@ use slot::{Cx, Slot, SlotKey, State};
 #[derive(Debug)]
 pub struct Shard {
     shared: Shared,
-    names: BTreeMap<BareJid, SlotKey>,
+    // Never iterated: its order is not reproducible.
+    names: HashMap<BareJid, SlotKey>,
     slots: BTreeMap<SlotKey, Slot>,
     last_slot: u64,
     deadlines: Deadlines,
@@ -61,7 +62,7 @@ impl Shard {
     pub fn new(settings: Settings, epoch: Epoch, site: Arc<Site>) -> Self {
         Self {
             shared: Shared::new(settings, epoch, site),
-            names: BTreeMap::new(),
+            names: HashMap::new(),
             slots: BTreeMap::new(),
             last_slot: 0,
             deadlines: Deadlines::default(),
@@ -154,9 +155,9 @@ impl Shard {
         self.slots.get(self.names.get(room)?)?.room()
     }
 
-    /// All rooms in memory, by address. What they say may not be durable yet.
+    /// All rooms in memory, in the order in which they came. What they say may not be durable yet.
     pub fn rooms(&self) -> impl Iterator<Item = &Room> {
-        self.names.values().filter_map(|key| self.slots.get(key)?.room())
+        self.slots.values().filter_map(Slot::room)
     }
 
     fn die(&mut self) {
@@ -187,10 +188,10 @@ impl Shard {
         }
     }
 
-    /// Something for all rooms in memory, by address. It is about the site, not about them, so it keeps no room
+    /// Something for all rooms in memory, in the order in which they came. It is about the site, not about them, so it keeps no room
     /// from being forgotten.
     fn each(&mut self, now: Now, out: &mut Vec<Out>, f: impl Fn(&mut Slot, &mut Cx<'_>)) {
-        let keys: Vec<SlotKey> = self.names.values().copied().collect();
+        let keys: Vec<SlotKey> = self.slots.keys().copied().collect();
         for key in keys {
             self.visit(key, now, out, |slot, cx| {
                 f(slot, cx);
