@@ -23,7 +23,6 @@ mod room;
 pub mod service;
 mod state;
 
-pub use feature::names as feature_names;
 pub use io::{Effect, Input, ReadId, Site};
 pub use load::{Declared, WINDOW};
 pub use room::{Breakage, Room};

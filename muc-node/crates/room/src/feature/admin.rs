@@ -9,7 +9,7 @@ use super::{Feature, Incoming};
 use crate::room::Room;
 use crate::state::Nick;
 
-pub(super) const FEATURE: Feature = Feature { name: "admin", vars: &[ns::MUC_ADMIN], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[ns::MUC_ADMIN], handle };
 
 /// Items of one request at most.
 const MAX_ITEMS: usize = 256;

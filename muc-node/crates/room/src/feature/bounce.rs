@@ -7,7 +7,7 @@ use super::{Feature, Incoming};
 use crate::payload::{Cause, Leave};
 use crate::room::Room;
 
-pub(super) const FEATURE: Feature = Feature { name: "bounce", vars: &[], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[], handle };
 
 /// Conditions by which an occupant's own server says that this session is no more.
 /// Not `recipient-unavailable`: Prosody makes it itself for live users when a stream dies.

@@ -10,7 +10,7 @@ use crate::payload::{Cause, Leave};
 use crate::render::leave_presence;
 use crate::room::Room;
 
-pub(super) const FEATURE: Feature = Feature { name: "destroy", vars: &[], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[], handle };
 
 fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
     if incoming.nick.is_some() || !incoming.is_request() {

@@ -6,7 +6,7 @@ use warren_xmpp::{El, ErrorType, ns};
 use super::{ALL, Feature, Incoming};
 use crate::room::Room;
 
-pub(super) const FEATURE: Feature = Feature { name: "disco", vars: &[ns::DISCO_INFO, ns::DISCO_ITEMS], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[ns::DISCO_INFO, ns::DISCO_ITEMS], handle };
 
 fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
     if incoming.nick.is_some() {

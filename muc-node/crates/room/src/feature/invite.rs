@@ -9,7 +9,7 @@ use super::{Feature, Incoming};
 use crate::room::Room;
 use crate::state::Nick;
 
-pub(super) const FEATURE: Feature = Feature { name: "invite", vars: &[], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[], handle };
 
 /// Invitations of one message at most.
 const MAX_INVITES: usize = 16;

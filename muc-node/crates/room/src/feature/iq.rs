@@ -7,7 +7,7 @@ use warren_xmpp::{ErrorType, Kind, StanzaWriter, ns};
 use super::{Feature, Incoming};
 use crate::room::Room;
 
-pub(super) const FEATURE: Feature = Feature { name: "iq", vars: &[], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[], handle };
 
 fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
     let (Kind::Iq, Some(nick)) = (incoming.kind(), &incoming.nick) else { return false };

@@ -14,7 +14,7 @@ use crate::payload::{Join, Leave, Payload};
 use crate::room::Room;
 use crate::state::{Home, Nick, Occupant};
 
-pub(super) const FEATURE: Feature = Feature { name: "join", vars: &[ns::MUC], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[ns::MUC], handle };
 
 /// What a newcomer wants of the history (XEP-0045 7.2.14).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

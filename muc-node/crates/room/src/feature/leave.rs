@@ -11,7 +11,7 @@ use crate::render::{leave_presence, status_bytes};
 use crate::room::Room;
 use crate::state::Nick;
 
-pub(super) const FEATURE: Feature = Feature { name: "leave", vars: &[], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[], handle };
 
 fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
     if incoming.kind() != Kind::Presence || incoming.type_() != Some("unavailable") {

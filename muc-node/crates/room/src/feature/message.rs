@@ -1,17 +1,18 @@
 //! Speaking to everybody (XEP-0045 7.4), with ids that hold on every site (XEP-0359).
 
+use std::sync::Arc;
+
 use serde_bytes::ByteBuf;
 use warren_model::{LogKind, Role};
 use warren_xmpp::cast::Who;
 use warren_xmpp::{Content, ErrorType, ns};
 
 use super::{Feature, Incoming};
-use crate::log::Entry;
+use crate::log::{Entry, Logged};
 use crate::payload::{Message, Payload};
 use crate::room::Room;
 
-pub(super) const FEATURE: Feature =
-    Feature { name: "message", vars: &[ns::SID, ns::STABLE_ID, ns::OCCUPANT_ID], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[ns::SID, ns::STABLE_ID, ns::OCCUPANT_ID], handle };
 
 fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
     if !incoming.is_message("groupchat") || incoming.nick.is_some() {
@@ -48,14 +49,19 @@ impl Room {
                 content: ByteBuf::from(content.bytes().to_vec()),
             }),
         });
+        self.show_message(kind, &logged);
+    }
+
+    /// What follows once a message or subject is in the log, whoever sent it: occupants and peers see it.
+    pub(crate) fn show_message(&mut self, kind: LogKind, logged: &Arc<Logged>) {
         if kind == LogKind::Subject {
             self.persist_room();
         }
         if let Payload::Message(message) = &logged.payload {
-            let text = self.message_text(&logged, message, false);
+            let text = self.message_text(logged, message, false);
             self.cast_plain(Some(logged.row.seq), text, Who::All);
         }
-        self.fmuc_out(&logged);
+        self.fmuc_out(logged);
     }
 
     /// An id for a message that came without one.

@@ -76,8 +76,6 @@ pub(crate) const HATS: &str = "urn:xmpp:hats:0";
 
 /// One feature.
 pub(crate) struct Feature {
-    /// For diagnosis.
-    pub name: &'static str,
     /// What disco#info of a room lists for it.
     pub vars: &'static [&'static str],
     /// Takes the stanza (true), or leaves it to the next.
@@ -103,11 +101,6 @@ pub(crate) const ALL: &[Feature] = &[
     ping::FEATURE,
     disco::FEATURE,
 ];
-
-/// Names of the features, in order: for the log of a start and for tests.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|feature| feature.name)
-}
 
 /// Offers the stanza to each feature; what none takes is refused if it may be.
 pub(crate) fn dispatch(room: &mut Room, incoming: &Incoming<'_>) {

@@ -12,7 +12,7 @@ use crate::render::nick_presences;
 use crate::room::Room;
 use crate::state::Nick;
 
-pub(super) const FEATURE: Feature = Feature { name: "nick", vars: &[], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[], handle };
 
 fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
     let (Some(old), Some(new)) = (&incoming.sender, &incoming.nick) else { return false };

@@ -5,7 +5,7 @@ use warren_xmpp::{Kind, ns};
 use super::{Feature, Incoming, cleaned_presence};
 use crate::room::Room;
 
-pub(super) const FEATURE: Feature = Feature { name: "presence", vars: &[], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[], handle };
 
 fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
     if incoming.kind() != Kind::Presence {

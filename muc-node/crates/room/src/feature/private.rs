@@ -8,7 +8,7 @@ use super::{Feature, Incoming};
 use crate::room::{Room, SentPrivate};
 use crate::state::{Home, Nick};
 
-pub(super) const FEATURE: Feature = Feature { name: "private", vars: &[], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[], handle };
 
 /// Private messages whose bounce can still be told from that of a reflected message.
 const REMEMBERED: usize = 256;

@@ -5,7 +5,7 @@ use warren_xmpp::{ErrorType, ns};
 use super::{Feature, Incoming};
 use crate::room::Room;
 
-pub(super) const FEATURE: Feature = Feature { name: "self-ping", vars: &[ns::SELF_PING_OPT], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[ns::SELF_PING_OPT], handle };
 
 fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
     let Some(nick) = &incoming.nick else { return false };

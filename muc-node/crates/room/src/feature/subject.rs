@@ -6,7 +6,7 @@ use warren_xmpp::{Content, ErrorType, ns};
 use super::{Feature, Incoming};
 use crate::room::Room;
 
-pub(super) const FEATURE: Feature = Feature { name: "subject", vars: &[], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[], handle };
 
 fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
     if !incoming.is_message("groupchat") || incoming.nick.is_some() || !is_subject(&incoming.stanza.content) {

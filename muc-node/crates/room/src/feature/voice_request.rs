@@ -8,7 +8,7 @@ use super::{Feature, Incoming};
 use crate::room::Room;
 use crate::state::Nick;
 
-pub(super) const FEATURE: Feature = Feature { name: "voice-request", vars: &[ns::MUC_REQUEST], handle };
+pub(super) const FEATURE: Feature = Feature { vars: &[ns::MUC_REQUEST], handle };
 
 fn handle(room: &mut Room, incoming: &Incoming<'_>) -> bool {
     if !incoming.is_message("normal") || incoming.nick.is_some() {

@@ -327,14 +327,7 @@ impl Room {
             self.seen.remember(&row);
             self.persist(Row::FmucKey(row));
         }
-        if kind == LogKind::Subject {
-            self.persist_room();
-        }
-        if let Payload::Message(message) = &logged.payload {
-            let text = self.message_text(&logged, message, false);
-            self.cast_plain(Some(logged.row.seq), text, Who::All);
-        }
-        self.fmuc_out(&logged);
+        self.show_message(kind, &logged);
     }
 }
 

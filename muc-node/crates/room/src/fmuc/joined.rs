@@ -87,7 +87,7 @@ impl Room {
     }
 
     /// Of two rooms that join each other, the one with the smaller address is joined (`fmuc.md` 6.2).
-    fn yields_to(&mut self, peer: &BareJid) -> bool {
+    fn yields_to(&self, peer: &BareJid) -> bool {
         self.jid.as_str() < peer.as_str()
     }
 
