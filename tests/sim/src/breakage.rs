@@ -62,7 +62,6 @@ impl Breakage {
             room: warren_room::Breakage {
                 dedup_off: breakage == Some(Self::DedupOff),
                 join_not_replayed: breakage == Some(Self::JoinNotReplayed),
-                ..warren_room::Breakage::default()
             },
         }
     }

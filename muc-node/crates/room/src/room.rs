@@ -27,8 +27,6 @@ pub struct Breakage {
     pub dedup_off: bool,
     /// A replay leaves out join rows.
     pub join_not_replayed: bool,
-    /// `h` names what was received, before it is in the log.
-    pub rx_not_recorded: bool,
 }
 
 /// A private message that was sent on, so that its bounce is not taken for that of a reflected message.

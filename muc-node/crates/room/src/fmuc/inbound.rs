@@ -62,9 +62,7 @@ impl Room {
             return false;
         }
         peering.row.rx_last = Some(id.clone());
-        if !self.breakage.rx_not_recorded {
-            self.persist_peering(peer);
-        }
+        self.persist_peering(peer);
         self.taken(peer);
         true
     }
