@@ -65,6 +65,9 @@ impl Home {
         conn.pragma_update(None, "foreign_keys", true)?;
         // 16 MB: fewer and longer stops than with the default of 4 MB.
         conn.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        // KiB, when negative. Every room writes to a page of its own, so the default of 2 MB is read anew with each
+        // commit once a few hundred rooms talk.
+        conn.pragma_update(None, "cache_size", -32_768)?;
         if let Some(pages) = self.options.max_pages {
             conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
         }
