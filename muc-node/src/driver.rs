@@ -234,12 +234,15 @@ impl Driver {
         let now = clock::now();
         self.health.turned(now.mono);
         while let Some(answer) = self.answer.take().or_else(|| self.answers.try_recv().ok()) {
-            let input = match answer {
-                Answer::Written(completion) => Input::Store(completion),
-                Answer::Loaded(room, rows) => Input::Loaded(room, *rows),
-                Answer::Page(room, read, rows) => Input::Page(room, read, rows),
-            };
-            self.handle(input, now)?;
+            match answer {
+                Answer::Written(completions) => {
+                    for completion in completions {
+                        self.handle(Input::Store(completion), now)?;
+                    }
+                }
+                Answer::Loaded(room, rows) => self.handle(Input::Loaded(room, *rows), now)?,
+                Answer::Page(room, read, rows) => self.handle(Input::Page(room, read, rows), now)?,
+            }
         }
         while let Some(call) = self.call.take().or_else(|| self.calls.try_recv().ok()) {
             self.called(call, now)?;

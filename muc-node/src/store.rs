@@ -86,8 +86,8 @@ pub fn open(url: &StoreUrl) -> anyhow::Result<Opened> {
 /// What comes back from the threads.
 #[derive(Debug)]
 pub enum Answer {
-    /// What became of a work.
-    Written(Completion),
+    /// What became of works: of all that one commit took.
+    Written(Vec<Completion>),
     /// A room.
     Loaded(BareJid, Box<Result<Option<RoomRows>, String>>),
     /// A page of a log.
@@ -125,7 +125,7 @@ impl Store {
         let readers = Readers::start(readers).context("no threads to read the store with")?;
         let written = answers.clone();
         // Nobody listens any more only when the pod has ended.
-        let on = Box::new(move |completion| drop(written.send(Answer::Written(completion))));
+        let on = Box::new(move |completions| drop(written.send(Answer::Written(completions))));
         let writer = Writer::start(Box::new(store), ownership, Limits::default(), on)
             .context("no thread to write to the store with")?;
         let submitter = writer.submitter();
@@ -144,20 +144,9 @@ impl Store {
     /// # Errors
     /// When the writer has died.
     pub fn hand_over(&mut self) -> Result<(), Died> {
-        self.full = false;
-        while let Some(work) = self.held.pop_front() {
-            // A work is moved into the writer or lost, so it is asked for room first; nobody else submits.
-            if self.submitter.backlog() > BACKLOG {
-                self.held.push_front(work);
-                self.full = true;
-                return Ok(());
-            }
-            match self.submitter.submit(work) {
-                Ok(()) => {}
-                Err(Refused::Full | Refused::Stopped) => return Err(Died),
-            }
-        }
-        Ok(())
+        let given = self.submitter.submit_all(&mut self.held);
+        self.full = given == Err(Refused::Full);
+        if given == Err(Refused::Stopped) { Err(Died) } else { Ok(()) }
     }
 
     /// Reads a room.
@@ -218,9 +207,6 @@ impl Store {
         self.readers.stop();
     }
 }
-
-/// Bytes that may wait in the writer; below the bound at which it refuses.
-const BACKLOG: usize = 32 << 20;
 
 impl Opened {
     /// Starts the threads of the store.

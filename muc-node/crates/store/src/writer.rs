@@ -1,5 +1,6 @@
 //! One thread that owns a backend and runs a [`LaneQueue`] over it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +10,9 @@ use std::time::Duration;
 
 use crate::{Backend, Completion, LaneQueue, Limits, Ownership, Step, Work};
 
-/// Gets every completion, on the writer's thread: it should only pass it on. Works of a room complete in order.
-pub type OnCompletion = Box<dyn FnMut(Completion) + Send>;
+/// Gets the completions of each step, never none, on the writer's thread: it should only pass them on. Works of a room
+/// complete in order. All that one commit answers comes at once, so that whoever waits is woken once.
+pub type OnCompletion = Box<dyn FnMut(Vec<Completion>) + Send>;
 
 /// Housekeeping (trimming) that runs on the writer's thread between two commits; it should be short.
 pub type Task = Box<dyn FnOnce(&mut dyn Backend) + Send>;
@@ -23,7 +25,8 @@ const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::fr
 const ASK_AT_STOP: u32 = 5;
 
 enum Order {
-    Work(Work),
+    /// Works that came together, so that one commit takes them together.
+    Works(Vec<Work>),
     Task(Task),
     Stop,
 }
@@ -47,12 +50,24 @@ pub struct Submitter {
 impl Submitter {
     /// Queues a work; never waits.
     pub fn submit(&self, work: Work) -> Result<(), Refused> {
-        let weight = work.weight();
-        if self.backlog.fetch_add(weight, Ordering::Relaxed) > BACKLOG {
-            self.backlog.fetch_sub(weight, Ordering::Relaxed);
-            return Err(Refused::Full);
+        self.submit_all(&mut VecDeque::from([work]))
+    }
+
+    /// Queues works in one go, from the front, as many as there is room for; what is refused stays. Never waits.
+    pub fn submit_all(&self, works: &mut VecDeque<Work>) -> Result<(), Refused> {
+        let (mut room, mut weight, mut taken) = (self.backlog.load(Ordering::Relaxed), 0, 0);
+        while room <= BACKLOG && taken < works.len() {
+            let next = works[taken].weight();
+            room += next;
+            weight += next;
+            taken += 1;
         }
-        self.orders.send(Order::Work(work)).map_err(|_| Refused::Stopped)
+        if taken > 0 {
+            self.backlog.fetch_add(weight, Ordering::Relaxed);
+            let order = Order::Works(works.drain(..taken).collect());
+            self.orders.send(order).map_err(|_| Refused::Stopped)?;
+        }
+        if works.is_empty() { Ok(()) } else { Err(Refused::Full) }
     }
 
     /// Queues housekeeping; it is dropped if the writer stops or is fenced before.
@@ -148,8 +163,8 @@ impl Run {
                 }
             }
             self.backlog.fetch_sub(before - self.queue.bytes(), Ordering::Relaxed);
-            for completion in out.drain(..) {
-                (self.on)(completion);
+            if !out.is_empty() {
+                (self.on)(std::mem::take(&mut out));
             }
             if self.queue.is_fenced() || (self.stopping && idle) {
                 return self.backend;
@@ -171,11 +186,13 @@ impl Run {
                 }
             };
             match order {
-                Order::Work(work) => {
-                    let expected = self.queue.bytes() + work.weight();
-                    self.queue.push(work);
-                    // What failed at once weighs nothing.
-                    self.backlog.fetch_sub(expected - self.queue.bytes(), Ordering::Relaxed);
+                Order::Works(works) => {
+                    for work in works {
+                        let expected = self.queue.bytes() + work.weight();
+                        self.queue.push(work);
+                        // What failed at once weighs nothing.
+                        self.backlog.fetch_sub(expected - self.queue.bytes(), Ordering::Relaxed);
+                    }
                 }
                 Order::Task(task) => task(&mut *self.backend),
                 // What came before it is in the queue by now.

@@ -257,7 +257,7 @@ fn writer_drives_it<B: Backend + 'static>(mut store: B) {
     let ownership = store.take_over(Incarnation(1), NOW).expect("take_over");
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
-    let on = Box::new(move |completion| sink.lock().expect("sink").push(completion));
+    let on = Box::new(move |completions| sink.lock().expect("sink").extend(completions));
     let writer = Writer::start(Box::new(store), ownership, Limits::default(), on).expect("thread");
     let submitter = writer.submitter();
     for n in 1..=10 {

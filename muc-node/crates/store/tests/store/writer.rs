@@ -18,9 +18,9 @@ const SOON: Duration = Duration::from_secs(10);
 
 fn start(store: impl Backend + 'static, own: Ownership) -> (Writer, Receiver<Completion>) {
     let (send, completions) = channel();
-    let on = Box::new(move |completion| {
-        // The test may be over.
-        let _ = send.send(completion);
+    let on = Box::new(move |completions: Vec<_>| {
+        // An error: the test is over.
+        let _ = completions.into_iter().try_for_each(|completion| send.send(completion));
     });
     (Writer::start(Box::new(store), own, Limits::default(), on).unwrap(), completions)
 }
