@@ -181,29 +181,28 @@ impl Template {
     }
 }
 
-/// Writes one stanza. The attributes come out in the order `from`, (`to`), `type`, `id`,
-/// `xml:lang`, whatever the order of the calls.
+/// Writes one stanza, into one buffer. `from` comes first, wherever it is called; the other attributes come in the
+/// order of the calls, each at most once, and before all children.
 #[derive(Debug, Clone)]
 pub struct StanzaWriter {
     kind: Kind,
-    from: Vec<u8>,
-    type_: Vec<u8>,
-    id: Vec<u8>,
-    lang: Vec<u8>,
-    inner: Vec<u8>,
+    out: Vec<u8>,
+    /// Where ` to='…'` goes.
+    at: usize,
+    /// Where the attributes end.
+    tag: usize,
 }
 
 impl StanzaWriter {
     /// An empty stanza.
     pub fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            from: Vec::new(),
-            type_: Vec::new(),
-            id: Vec::new(),
-            lang: Vec::new(), // Most stanzas fit.
-            inner: Vec::with_capacity(512),
-        }
+        let name = kind.as_str();
+        // Most stanzas fit.
+        let mut out = Vec::with_capacity(512);
+        out.push(b'<');
+        out.extend_from_slice(name.as_bytes());
+        let at = out.len();
+        Self { kind, out, at, tag: at }
     }
 
     /// A stanza with the `type`, `id` and `lang` of `head`, but its own `from`.
@@ -213,49 +212,83 @@ impl StanzaWriter {
 
     /// Sets `from`, not escaped yet.
     #[must_use]
-    pub fn from(mut self, from: impl AsRef<str>) -> Self {
-        set_attr(&mut self.from, "from", Some(from.as_ref()));
+    pub fn from(self, from: impl AsRef<str>) -> Self {
+        self.from_parts(from.as_ref(), None)
+    }
+
+    /// Sets `from` to a JID in two parts, not escaped yet: the bare one and its resource.
+    #[must_use]
+    pub fn from_parts(mut self, bare: &str, resource: Option<&str>) -> Self {
+        let rest = self.out.split_off(self.at);
+        let begin = self.at;
+        self.out.extend_from_slice(b" from='");
+        attr_into(&mut self.out, bare);
+        if let Some(resource) = resource {
+            self.out.push(b'/');
+            attr_into(&mut self.out, resource);
+        }
+        self.out.push(b'\'');
+        self.at = self.out.len();
+        self.tag += self.at - begin;
+        self.out.extend_from_slice(&rest);
         self
     }
 
-    /// Sets or clears `type`.
+    /// Adds `type`, if there is one.
     #[must_use]
-    pub fn type_(mut self, type_: Option<&str>) -> Self {
-        set_attr(&mut self.type_, "type", type_);
+    pub fn type_(self, type_: Option<&str>) -> Self {
+        self.attr("type", type_)
+    }
+
+    /// Adds `id`, if there is one.
+    #[must_use]
+    pub fn id(self, id: Option<&str>) -> Self {
+        self.attr("id", id)
+    }
+
+    /// Adds `xml:lang`, if there is one.
+    #[must_use]
+    pub fn lang(self, lang: Option<&str>) -> Self {
+        self.attr("xml:lang", lang)
+    }
+
+    fn attr(mut self, name: &str, value: Option<&str>) -> Self {
+        debug_assert_eq!(self.tag, self.out.len(), "{name} comes before all children");
+        if let Some(value) = value {
+            push_attr(&mut self.out, name, value);
+            self.tag = self.out.len();
+        }
         self
     }
 
-    /// Sets or clears `id`.
-    #[must_use]
-    pub fn id(mut self, id: Option<&str>) -> Self {
-        set_attr(&mut self.id, "id", id);
-        self
-    }
-
-    /// Sets or clears `xml:lang`.
-    #[must_use]
-    pub fn lang(mut self, lang: Option<&str>) -> Self {
-        set_attr(&mut self.lang, "xml:lang", lang);
-        self
+    /// Where children go.
+    fn inner(&mut self) -> &mut Vec<u8> {
+        if self.tag == self.out.len() {
+            self.out.push(b'>');
+        }
+        &mut self.out
     }
 
     /// Adds canonical bytes as they are.
     #[must_use]
     pub fn raw(mut self, bytes: &[u8]) -> Self {
-        self.inner.extend_from_slice(bytes);
+        if !bytes.is_empty() {
+            self.inner().extend_from_slice(bytes);
+        }
         self
     }
 
     /// Adds an empty child of another namespace, without the pieces of an [`El`]: for what goes with every message.
     #[must_use]
     pub fn leaf(mut self, name: &str, ns: &str, attrs: &[(&str, &str)]) -> Self {
-        self.inner.push(b'<');
-        self.inner.extend_from_slice(name.as_bytes());
-        push_attr(&mut self.inner, "xmlns", ns);
+        let inner = self.inner();
+        inner.push(b'<');
+        inner.extend_from_slice(name.as_bytes());
+        push_attr(inner, "xmlns", ns);
         for (name, value) in attrs {
-            push_attr(&mut self.inner, name, value);
+            push_attr(inner, name, value);
         }
-        self.inner.extend_from_slice(b"/>");
+        inner.extend_from_slice(b"/>");
         self
     }
 
@@ -264,40 +297,20 @@ impl StanzaWriter {
     #[allow(clippy::needless_pass_by_value)]
     #[must_use]
     pub fn el(mut self, el: El) -> Self {
-        el.write_top(&mut self.inner);
+        el.write_top(self.inner());
         self
     }
 
     /// The stanza.
-    pub fn finish(self) -> Template {
-        let name = self.kind.as_str();
-        let attrs = [&self.type_, &self.id, &self.lang];
-        let mut out = Vec::with_capacity(
-            2 * name.len() + 5 + self.from.len() + attrs.iter().map(|a| a.len()).sum::<usize>() + self.inner.len(),
-        );
-        out.push(b'<');
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(&self.from);
-        let at = out.len();
-        for attr in attrs {
-            out.extend_from_slice(attr);
-        }
-        if self.inner.is_empty() {
-            out.extend_from_slice(b"/>");
+    pub fn finish(mut self) -> Template {
+        if self.tag == self.out.len() {
+            self.out.extend_from_slice(b"/>");
         } else {
-            out.push(b'>');
-            out.extend_from_slice(&self.inner);
-            close(&mut out, name);
+            close(&mut self.out, self.kind.as_str());
         }
-        Template { bytes: out.into(), at }
-    }
-}
-
-fn set_attr(slot: &mut Vec<u8>, name: &str, value: Option<&str>) {
-    slot.clear();
-    if let Some(value) = value {
-        slot.reserve(name.len() + value.len() + 4);
-        push_attr(slot, name, value);
+        // Many of them wait in queues, so none keeps room that it does not need.
+        self.out.shrink_to_fit();
+        Template { bytes: self.out.into(), at: self.at }
     }
 }
 
@@ -321,11 +334,11 @@ mod tests {
     #[test]
     fn a_template_takes_its_recipient_last() {
         let template = StanzaWriter::new(Kind::Message)
+            .type_(Some("groupchat"))
             .id(Some("1'2"))
             .lang(Some("en"))
-            .type_(Some("groupchat"))
-            .from("room@conf.lit/thirdwitch")
             .el(El::new("body").text("hi"))
+            .from("room@conf.lit/thirdwitch")
             .raw(b"<x xmlns='u'/>")
             .finish();
         let to = Jid::new("dartagnan@gascon.lit/d'a").unwrap();
