@@ -71,7 +71,7 @@ impl Bench {
             let (mut bytes, start) = (0, Instant::now());
             for (room, cast) in prepared {
                 let at = cast.seq.map(|seq| (Lane(1), Batch(seq.0)));
-                self.egress.release(RoomId(room as u64), &self.jids[room], at, Outward::Cast(cast), self.now);
+                self.egress.release(RoomId(room as u64), &self.jids[room], at, Outward::Cast(cast.into()), self.now);
                 bytes += self.write();
             }
             let spent = start.elapsed().as_secs_f64() * 1e9 / casts as f64;

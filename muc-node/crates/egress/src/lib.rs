@@ -46,6 +46,8 @@ mod splice;
 mod table;
 mod watermark;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jid::{BareJid, Jid};
 use warren_model::{Path, RoomId, Seq};
@@ -61,7 +63,7 @@ use warren_model::Now;
 #[derive(Clone, Debug)]
 pub enum Outward {
     /// One stanza to the members on all paths, or on those it names.
-    Cast(Cast),
+    Cast(Arc<Cast>),
     /// Whole stanzas to one address, in order with casts.
     Send {
         /// Its domain decides the path.

@@ -20,7 +20,7 @@ impl Egress {
     pub fn release(&mut self, room: RoomId, jid: &BareJid, at: Option<(Lane, Batch)>, out: Outward, now: Now) {
         self.begin(now);
         match out {
-            Outward::Cast(cast) => self.cast(room, at, cast, now.mono),
+            Outward::Cast(cast) => self.cast(room, at, &cast, now.mono),
             Outward::Send { to, bytes, seq } => self.send(room, jid, at, &to, bytes, seq, now.mono),
             Outward::Group { remote, version, change } => self.group(room, jid, &remote, version, change, now.mono),
             Outward::Peer { peer, bytes } => {
@@ -42,10 +42,9 @@ impl Egress {
         self.after();
     }
 
-    fn cast(&mut self, room: RoomId, at: Option<(Lane, Batch)>, cast: Cast, now: Duration) {
+    fn cast(&mut self, room: RoomId, at: Option<(Lane, Batch)>, cast: &Arc<Cast>, now: Duration) {
         let Some(entry) = self.rooms.get(&room) else { return };
         let row = cast.seq.map(|seq| Row { room, jid: Arc::clone(&entry.jid), seq, at });
-        let cast = Arc::new(cast);
         for tail in &entry.tails {
             let Some((route, cx)) = self.table.both(tail.place) else { continue };
             let remote = &*route.path.remote;
@@ -69,8 +68,8 @@ impl Egress {
                     admitted => admitted,
                 },
             };
-            let item = Item::Cast { room, cast: Arc::clone(&cast), row };
-            self.table.push(tail.place, item, splice::spliced_len(&cast, tail.sessions.len()), now);
+            let item = Item::Cast { room, cast: Arc::clone(cast), row };
+            self.table.push(tail.place, item, splice::spliced_len(cast, tail.sessions.len()), now);
         }
     }
 

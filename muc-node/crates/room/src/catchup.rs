@@ -167,13 +167,9 @@ impl Room {
             return;
         }
         for variants in self.row_variants(logged) {
-            self.fx.push(Effect::Cast(Cast {
-                seq: Some(seq),
-                only: Some(remote.into()),
-                except: SmallVec::new(),
-                variants,
-                who: Who::All,
-            }));
+            let only = Some(remote.into());
+            let cast = Cast { seq: Some(seq), only, except: SmallVec::new(), variants, who: Who::All };
+            self.fx.push(Effect::Cast(Arc::new(cast)));
         }
         let Some(jid) = logged.row.jid.as_ref().filter(|jid| jid.domain().as_str() == remote) else { return };
         if logged.row.ingress.is_some() {

@@ -83,7 +83,7 @@ pub enum Effect {
     /// Write this within a second; nothing waits for it.
     Lazy(Row),
     /// One stanza to many sessions.
-    Cast(Cast),
+    Cast(Arc<Cast>),
     /// Whole stanzas, ready to be written, to one address, in order with casts.
     Send {
         /// Whose domain decides the path.

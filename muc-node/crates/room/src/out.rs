@@ -1,5 +1,7 @@
 //! How a room says things: the few ways in which effects come about.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jid::{BareJid, Jid};
 use smallvec::SmallVec;
@@ -24,7 +26,7 @@ impl Room {
     /// To all paths, but those that get rows by a replay.
     pub(crate) fn cast(&mut self, seq: Option<Seq>, variants: Variants, who: Who) {
         let except = if seq.is_some() { self.catchups.replaying() } else { SmallVec::new() };
-        self.fx.push(Effect::Cast(Cast { seq, only: None, except, variants, who }));
+        self.fx.push(Effect::Cast(Arc::new(Cast { seq, only: None, except, variants, who })));
     }
 
     /// A logged text to one session.

@@ -136,9 +136,8 @@ impl Room {
     /// A message or subject of the log. `history`: it is shown to a newcomer (XEP-0045 7.2.13).
     pub(crate) fn message_text(&self, logged: &Logged, message: &Message, history: bool) -> Template {
         let row = &logged.row;
-        let from = if row.nick.is_empty() { self.jid.to_string() } else { self.occupant_jid(&row.nick) };
         let mut writer = StanzaWriter::new(Kind::Message)
-            .from(from)
+            .from_parts(self.jid.as_str(), Some(&*row.nick).filter(|nick| !nick.is_empty()))
             .type_(Some("groupchat"))
             .id(message.id.as_deref())
             .lang(message.lang.as_deref());

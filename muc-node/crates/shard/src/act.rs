@@ -170,7 +170,7 @@ impl Slot {
         let ticket = cx.shared.ticket(self.key);
         let lazy = self.lazy.take();
         let rows = if lazy.is_empty() { rows } else { lazy.iter().map(|lazy| lazy.row.clone()).chain(rows).collect() };
-        self.sent.insert(ticket, lazy);
+        self.sent.push_back((ticket, lazy));
         let (shard, epoch, fresh) = (Shard::of(&self.jid), cx.shared.epoch, std::mem::take(&mut self.fresh));
         cx.out.push(Out::Submit { ticket, room, shard, epoch, fresh, rows });
         Some(ticket)

@@ -1,6 +1,6 @@
 //! The commit barrier of one room: what it has decided waits, in order, for what that depends on.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use warren_model::{Batch, Generation, Lane, Seq, Ticket};
 use warren_room::{Effect, ReadId};
@@ -41,8 +41,8 @@ pub(crate) struct Entry {
 /// The entries of one room.
 #[derive(Debug, Default)]
 pub(crate) struct Barrier {
-    /// Tickets that effects wait for.
-    open: BTreeSet<Ticket>,
+    /// Tickets that effects wait for, in order.
+    open: VecDeque<Ticket>,
     entries: VecDeque<Entry>,
     bytes: usize,
     stanzas: usize,
@@ -63,14 +63,21 @@ impl Barrier {
         self.stanzas
     }
 
-    /// Effects from now on wait for this ticket.
+    /// Effects from now on wait for this ticket, which is the highest so far.
     pub(crate) fn open(&mut self, ticket: Ticket) {
-        self.open.insert(ticket);
+        debug_assert!(self.open.back().is_none_or(|last| *last < ticket), "tickets rise");
+        self.open.push_back(ticket);
+    }
+
+    /// Takes a ticket from those that are open. They are answered in order, so it is nearly always the first.
+    fn close(&mut self, ticket: Ticket) -> bool {
+        let Ok(at) = self.open.binary_search(&ticket) else { return false };
+        self.open.remove(at).is_some()
     }
 
     /// Puts an entry behind all others and all open tickets.
     pub(crate) fn push(&mut self, mut entry: Entry) {
-        entry.after = self.open.last().copied();
+        entry.after = self.open.back().copied();
         if let Some(item) = &entry.item {
             self.bytes += item.weight();
             self.stanzas += usize::from(item.is_stanza());
@@ -80,7 +87,7 @@ impl Barrier {
 
     /// A ticket is durable.
     pub(crate) fn done(&mut self, ticket: Ticket, at: (Lane, Batch)) {
-        if self.open.remove(&ticket)
+        if self.close(ticket)
             && let Some(entry) = self.owner(ticket)
         {
             entry.at = Some(at);
@@ -89,7 +96,7 @@ impl Barrier {
 
     /// A ticket will never be durable.
     pub(crate) fn failed(&mut self, ticket: Ticket) {
-        self.open.remove(&ticket);
+        self.close(ticket);
     }
 
     /// The entry whose rows are in that ticket.
@@ -100,7 +107,7 @@ impl Barrier {
     /// The next entry that nothing holds back any more.
     pub(crate) fn ready(&mut self) -> Option<Entry> {
         let front = self.entries.front()?;
-        if let (Some(after), Some(first)) = (front.after, self.open.first())
+        if let (Some(after), Some(first)) = (front.after, self.open.front())
             && *first <= after
         {
             return None;

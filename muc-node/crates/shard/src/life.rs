@@ -93,7 +93,7 @@ impl Slot {
     /// A ticket will never be durable. The room has decided things that are not so, and is dropped with all that it
     /// decided since.
     pub(crate) fn failed(&mut self, ticket: Ticket, why: &str, cx: &mut Cx<'_>) {
-        let mut lazy = self.sent.remove(&ticket).unwrap_or_default();
+        let mut lazy = self.answered(ticket).unwrap_or_default();
         if matches!(self.state, State::Live(_) | State::Closing(_)) {
             // The first one is the culprit: all later ones fail because it did.
             lazy.retain_mut(|lazy| !std::mem::replace(&mut lazy.again, true));

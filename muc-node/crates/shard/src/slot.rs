@@ -1,7 +1,7 @@
 //! One room with its kept inputs, waiting effects and unanswered tickets. What comes in and when something is due
 //! stands here, lives and deaths of the room in `life`, what the room does in `act`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,8 +80,8 @@ pub(crate) struct Slot {
     pub barrier: Barrier,
     pub parked: Parked,
     pub lazy: Lazy,
-    /// Every ticket that is not answered, with the lazy rows that it carries.
-    pub sent: BTreeMap<Ticket, Vec<LazyRow>>,
+    /// Every ticket that is not answered, in order, with the lazy rows that it carries.
+    pub sent: VecDeque<(Ticket, Vec<LazyRow>)>,
     /// Lazy rows of tickets that failed while others are not answered.
     pub unwritten: Vec<LazyRow>,
     /// Domains of which the room was told that they are not Up.
@@ -112,7 +112,7 @@ impl Slot {
             barrier: Barrier::default(),
             parked: Parked::default(),
             lazy: Lazy::default(),
-            sent: BTreeMap::new(),
+            sent: VecDeque::new(),
             unwritten: Vec::new(),
             told: BTreeSet::new(),
             replays: BTreeMap::new(),
@@ -200,13 +200,19 @@ impl Slot {
 
     /// A ticket is durable.
     pub(crate) fn done(&mut self, ticket: Ticket, at: (Lane, Batch), cx: &mut Cx<'_>) {
-        self.sent.remove(&ticket);
+        self.answered(ticket);
         self.barrier.done(ticket, at);
         self.troubles = 0;
         match self.state {
             State::Failing { .. } => self.reload_if_answered(cx),
             _ => self.release(cx),
         }
+    }
+
+    /// A ticket is answered; what lazy rows it carried.
+    pub(crate) fn answered(&mut self, ticket: Ticket) -> Option<Vec<LazyRow>> {
+        let at = self.sent.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok()?;
+        self.sent.remove(at).map(|(_, lazy)| lazy)
     }
 
     /// Does what is due.
@@ -247,7 +253,6 @@ impl Slot {
         self.idle_since = self.is_idle().then_some(now);
     }
 
-    /// A tick has passed: the time goes on if it ran.
     /// Writes what may wait.
     pub(crate) fn flush(&mut self, cx: &mut Cx<'_>) {
         if matches!(self.state, State::Live(_)) && !self.lazy.is_empty() {
@@ -255,6 +260,7 @@ impl Slot {
         }
     }
 
+    /// A tick has passed: the time goes on if it ran.
     pub(crate) fn ticked(&mut self, now: Duration) {
         self.idle_since = self.is_idle().then(|| self.idle_since.unwrap_or(now));
     }

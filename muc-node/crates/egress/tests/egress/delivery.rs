@@ -145,7 +145,7 @@ impl Sim {
         self.log.push((n, seq, Lane(self.lane), Batch(self.batch)));
         let running = self.jobs.iter().filter(|((room, _), (_, started))| *room == n && *started);
         let except = running.map(|((_, domain), _)| DOMAINS[*domain].into()).collect();
-        self.release(n, Outward::Cast(Cast { except, ..cast(n, Some(seq)) }));
+        self.release(n, Outward::Cast(Cast { except, ..cast(n, Some(seq)) }.into()));
         seq
     }
 
@@ -184,7 +184,7 @@ impl Sim {
                 self.release(n, mark(ReplayMark::End));
                 continue;
             }
-            self.release(n, Outward::Cast(Cast { only: Some(remote.into()), ..cast(n, Some(next)) }));
+            self.release(n, Outward::Cast(Cast { only: Some(remote.into()), ..cast(n, Some(next)) }.into()));
             self.welcome(n, domain, next);
             self.jobs.insert((n, domain), (next + 1, true));
         }

@@ -88,7 +88,7 @@ fn a_gap_is_proven_by_the_ping_after_its_end() {
     world.events();
     world.mark(1, "x.lit", ReplayMark::Start);
     let only = warren_xmpp::cast::Cast { only: Some("x.lit".into()), ..crate::world::cast(1, Some(10)) };
-    world.release(1, None, Outward::Cast(only));
+    world.release(1, None, Outward::Cast(only.into()));
     world.write();
     world.wait(2_000);
     world.write();
@@ -221,12 +221,16 @@ fn a_row_left_to_the_replay_holds_the_watermark() {
     world.answer_id("x.lit", &ping);
     world.mark(1, "x.lit", ReplayMark::Start);
     let except = smallvec::smallvec!["x.lit".into()];
-    world.release(1, Some(12), Outward::Cast(warren_xmpp::cast::Cast { except, ..crate::world::cast(1, Some(12)) }));
+    world.release(
+        1,
+        Some(12),
+        Outward::Cast(warren_xmpp::cast::Cast { except, ..crate::world::cast(1, Some(12)) }.into()),
+    );
     assert_eq!(world.events(), ["x.lit replay 1>9"]);
     assert_eq!(world.watermarks(12), ["x.lit 9"]);
     for seq in [10, 11, 12] {
         let only = warren_xmpp::cast::Cast { only: Some("x.lit".into()), ..crate::world::cast(1, Some(seq)) };
-        world.release(1, None, Outward::Cast(only));
+        world.release(1, None, Outward::Cast(only.into()));
     }
     world.mark(1, "x.lit", ReplayMark::End);
     assert_eq!(world.write().len(), 3);
@@ -241,7 +245,11 @@ fn a_row_left_to_the_replay_holds_the_watermark() {
 fn a_row_left_to_no_replay_is_asked_for() {
     let mut world = two_rooms(settings());
     let except = smallvec::smallvec!["x.lit".into()];
-    world.release(1, Some(12), Outward::Cast(warren_xmpp::cast::Cast { except, ..crate::world::cast(1, Some(12)) }));
+    world.release(
+        1,
+        Some(12),
+        Outward::Cast(warren_xmpp::cast::Cast { except, ..crate::world::cast(1, Some(12)) }.into()),
+    );
     assert_eq!(world.events(), ["x.lit replay 1>11"]);
 }
 

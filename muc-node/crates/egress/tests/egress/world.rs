@@ -104,7 +104,7 @@ impl World {
 
     /// A row, in the batch of the same number.
     pub fn cast(&mut self, n: u64, seq: Option<u64>) {
-        self.release(n, seq, Outward::Cast(cast(n, seq)));
+        self.release(n, seq, Outward::Cast(cast(n, seq).into()));
     }
 
     pub fn send(&mut self, n: u64, to: &str, text: &str, seq: Option<u64>) {
@@ -121,7 +121,7 @@ impl World {
         self.mark(n, remote, ReplayMark::Start);
         for seq in rows {
             let only = Cast { only: Some(remote.into()), ..cast(n, Some(seq)) };
-            self.release(n, None, Outward::Cast(only));
+            self.release(n, None, Outward::Cast(only.into()));
         }
         self.mark(n, remote, ReplayMark::End);
     }

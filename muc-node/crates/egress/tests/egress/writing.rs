@@ -39,8 +39,8 @@ fn transient_casts_reach_everybody_present() {
 #[test]
 fn paths_are_chosen_and_left_out() {
     let mut world = World::open(settings(), &["x.lit", "y.lit"]);
-    world.release(1, Some(10), Outward::Cast(Cast { only: Some("y.lit".into()), ..cast(1, Some(10)) }));
-    world.release(1, None, Outward::Cast(Cast { except: smallvec!["y.lit".into()], ..cast(1, None) }));
+    world.release(1, Some(10), Outward::Cast(Cast { only: Some("y.lit".into()), ..cast(1, Some(10)) }.into()));
+    world.release(1, None, Outward::Cast(Cast { except: smallvec!["y.lit".into()], ..cast(1, None) }.into()));
     let mut written = world.write();
     written.sort();
     assert_eq!(written, ["u1@x.lit/r 1/-", "u2@y.lit/r 1/10"]);
