@@ -4,6 +4,7 @@
 mod codec;
 mod node;
 mod room;
+mod server;
 mod splice;
 mod time;
 
