@@ -45,6 +45,8 @@ mod types;
 mod work;
 mod writer;
 
+pub use warren_model::Incarnation;
+
 pub use error::{CommitError, StoreError};
 pub use faulty::{Faulty, TxId};
 pub use memory::Memory;
@@ -53,7 +55,7 @@ pub use queue::{Completion, LaneQueue, Limits, Step};
 pub use reader::{ReadRequest, Readers};
 
 pub use sqlite::{Options, Sqlite, SqliteReader};
-pub use types::{Incarnation, LaneRow, Ownership, Resolved, RoomSummary, Span, Touched, Window};
+pub use types::{LaneRow, Ownership, Resolved, RoomSummary, Span, Touched, Window};
 pub use work::Work;
 pub use writer::{OnCompletion, Refused, Submitter, Task, Writer};
 

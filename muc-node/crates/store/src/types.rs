@@ -1,21 +1,9 @@
 //! What the verbs take and give besides the rows of `warren_model`.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use jid::BareJid;
-use serde::{Deserialize, Serialize};
-use warren_model::{Batch, Epoch, Lane, RoomId, Seq};
-
-/// 128 random bits of one start of a pod.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Incarnation(pub u128);
-
-impl fmt::Display for Incarnation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
+use warren_model::{Batch, Epoch, Incarnation, Lane, RoomId, Seq};
 
 /// What a take-over gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
