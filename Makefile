@@ -9,7 +9,7 @@ OUT     := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter dev,$(PROFILE)),debug,
 # All programs at once: a selection of packages would build their dependencies again with other features.
 BUILD   := $(CARGO) build $(FLAGS) --workspace --bins
 
-.PHONY: help demo test lint bench sim fuzz deps
+.PHONY: help demo test lint bench sim fuzz deps cluster-tools
 
 help:            ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -17,11 +17,14 @@ help:            ## What there is
 deps:            ## Real servers for tests and demo, from the distribution
 	@./tests/install-servers
 
+cluster-tools:   ## kube-apiserver, etcd and kubectl for tests: built once (minutes), kept in ~/.cache/warren
+	@./tests/cluster/build-tools
+
 demo: deps       ## Two sites, real Prosody and ejabberd, a cut, a kill: watch it (STAY=1: stay up and join)
 	$(BUILD)
 	@$(OUT)/warren-demo $(if $(STAY),--stay)
 
-test: deps       ## All tests
+test: deps cluster-tools ## All tests
 	$(BUILD)
 	$(CARGO) test $(FLAGS) --workspace
 
