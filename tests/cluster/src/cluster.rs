@@ -18,7 +18,7 @@ use crate::{apiserver::ApiServer, audit::AuditLog, definitions, kubeconfig, kube
 /// What a cluster can do. Tests name what they need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Capability {
-    /// Definitions of kinds, CEL rules included.
+    /// Definitions of kinds may be applied; without it those of ours must be there.
     Crd,
     /// Roles, and service accounts' tokens.
     Rbac,
@@ -85,7 +85,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// The cluster that `WARREN_KUBECONFIG` names, with the capabilities that `WARREN_CAPABILITIES` lists; without it,
-    /// one of our own. The definitions are installed, and stay in a cluster that is not ours.
+    /// one of our own. The definitions are applied; in a cluster that is not ours they stay.
     ///
     /// # Errors
     /// When there is none, or it does not take the definitions.
@@ -96,13 +96,18 @@ impl Cluster {
         let cluster = if let Some(admin) = variable("WARREN_KUBECONFIG") {
             let list = std::env::var("WARREN_CAPABILITIES")
                 .context("WARREN_KUBECONFIG is set: then WARREN_CAPABILITIES says what that cluster can do")?;
-            Self { ours: None, admin: admin.into(), capabilities: capabilities(&list)?, kubectl, files }
+            // kubectl would take a missing file for a cluster on localhost:8080.
+            let admin = PathBuf::from(admin);
+            kubeconfig::read(&admin).context("WARREN_KUBECONFIG")?;
+            Self { ours: None, admin, capabilities: capabilities(&list)?, kubectl, files }
         } else {
             let server = ApiServer::start().await?;
             let admin = server.admin().to_owned();
             Self { ours: Some(server), admin, capabilities: Capability::OURS.into(), kubectl, files }
         };
-        definitions::install(&cluster.kubectl()).await?;
+        if cluster.capabilities.contains(&Capability::Crd) {
+            definitions::install(&cluster.kubectl()).await?;
+        }
         Ok(cluster)
     }
 

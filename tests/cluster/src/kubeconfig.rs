@@ -65,7 +65,8 @@ pub async fn client(path: &Path, agent: Option<&str>) -> Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-fn read(path: &Path) -> Result<Kubeconfig> {
+/// Reads a kubeconfig file.
+pub(crate) fn read(path: &Path) -> Result<Kubeconfig> {
     Kubeconfig::read_from(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
