@@ -96,10 +96,14 @@ impl Cluster {
         let cluster = if let Some(admin) = variable("WARREN_KUBECONFIG") {
             let list = std::env::var("WARREN_CAPABILITIES")
                 .context("WARREN_KUBECONFIG is set: then WARREN_CAPABILITIES says what that cluster can do")?;
+            let capabilities = capabilities(&list)?;
+            if capabilities.contains(&Capability::Audit) {
+                bail!("WARREN_CAPABILITIES lists audit: only the audit log of a server of our own can be read");
+            }
             // kubectl would take a missing file for a cluster on localhost:8080.
             let admin = PathBuf::from(admin);
             kubeconfig::read(&admin).context("WARREN_KUBECONFIG")?;
-            Self { ours: None, admin, capabilities: capabilities(&list)?, kubectl, files }
+            Self { ours: None, admin, capabilities, kubectl, files }
         } else {
             let server = ApiServer::start().await?;
             let admin = server.admin().to_owned();

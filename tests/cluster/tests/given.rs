@@ -71,6 +71,9 @@ fn a_given_cluster_must_say_what_it_can() {
     let env = [("WARREN_KUBECONFIG", "/nowhere"), ("WARREN_CAPABILITIES", "crd")];
     let (output, text) = probe("works_and_needs_more", &env).unwrap();
     assert!(!output.status.success() && text.contains("WARREN_KUBECONFIG: cannot read /nowhere"), "{text}");
+    let env = [("WARREN_KUBECONFIG", "/nowhere"), ("WARREN_CAPABILITIES", "crd,audit")];
+    let (output, text) = probe("works_and_needs_more", &env).unwrap();
+    assert!(!output.status.success() && text.contains("only the audit log of a server of our own"), "{text}");
 }
 
 #[test]
