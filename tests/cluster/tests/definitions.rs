@@ -133,6 +133,33 @@ fn every_rule_refuses_what_breaks_it_by_the_client() {
     });
 }
 
+#[test]
+fn a_null_counts_as_absent() {
+    shared(async |cluster| {
+        let namespace = cluster.namespace("null").await?;
+        let kubectl = cluster.kubectl();
+        for (kind, field, value, refused) in [
+            ("FederatedRoom", "federation", json!(null), None),
+            ("FederatedRoom", "federation", json!({"jidExposure": null}), Some("who may see real JIDs")),
+            ("FederatedRoom", "localpart", json!(null), None),
+            ("FederationPeer", "rooms", json!(null), None),
+            ("FederationPeer", "rooms", json!({"all": null}), Some("say exactly one of localparts")),
+            ("FederationPeer", "rooms", json!({"all": true, "localparts": null}), None),
+            ("FederationPeer", "vouch", json!({"any": true, "domains": null}), None),
+            ("FederationPeer", "vouch", json!({"any": null, "domains": ["denmark.lit"]}), None),
+        ] {
+            let mut object = merged(&base(kind), &json!({"metadata": {"namespace": namespace.name(), "name": "one"}}));
+            object["spec"][field] = value; // a merge patch would take it away
+            let answer = kubectl.ask(&APPLY, &object.to_string()).await?;
+            match refused {
+                None => ensure!(answer.ok, "{object}: {}", answer.stderr),
+                Some(text) => ensure!(!answer.ok && answer.stderr.contains(text), "{object}: {answer:?}"),
+            }
+        }
+        Ok(())
+    });
+}
+
 /// Applies the manifests of a directory for show; how many of them are ours.
 async fn accepted(cluster: &Cluster, dir: &Path) -> Result<usize> {
     let kubectl = cluster.kubectl();
