@@ -43,4 +43,4 @@ sim:             ## The simulator over SEEDS seeds
 
 fuzz:            ## The codec under cargo-fuzz for SECONDS (needs cargo-fuzz and a C++ compiler)
 	@command -v cargo-fuzz >/dev/null || { echo "error: cargo-fuzz is missing: cargo install cargo-fuzz --locked" >&2; exit 1; }
-	cd tests/fuzz && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run codec -s none -- -max_total_time=$(SECONDS) -rss_limit_mb=1024 -timeout=10
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz codec -s none -- -max_total_time=$(SECONDS) -rss_limit_mb=1024 -timeout=10
