@@ -67,11 +67,73 @@ fn vouch_and_rooms_take_exactly_one() {
         (true, json!({"all": true})),
         (true, json!({"localparts": ["tea"]})),
         (false, json!({"localparts": ["tea"], "all": true})),
+        (false, json!({"localparts": ["tea"], "selector": {"matchLabels": {"a": "b"}}})),
         (false, json!({})),
     ] {
         let peer = || peer(json!({"domain": "talk.denmark.lit", "vouch": {"any": true}, "rooms": rooms}));
         assert_eq!(peer().validate_cel().is_ok(), ok, "{rooms}");
         assert_eq!(valid(Declared { peers: vec![peer()], ..Declared::default() }), ok, "{rooms}");
+    }
+}
+
+/// `valid`, of a service; what must be there with it is there.
+fn service_valid(spec: &Value) -> bool {
+    let secret = json!({"metadata": {"name": "s"}, "stringData": {"k": "v"}});
+    let mut declared = Declared { services: vec![service(spec.clone())], ..Declared::default() };
+    declared.secrets.add(&serde_json::from_value(secret).unwrap());
+    validate(&declared).problems.iter().all(|p| p.reason == crate::Reason::NotSupportedYet)
+}
+
+#[test]
+fn a_service_has_one_transport_one_store_and_certificates_for_its_pods() {
+    let component = wonderland()["transport"]["component"].clone();
+    let (lite, pg) = (json!({"claimName": "rooms"}), json!({"dsnSecretRef": {"name": "s", "key": "k"}}));
+    let tls = json!({"secretName": "tls"});
+    for (ok, change) in [
+        (true, json!({})),
+        (true, json!({"transport": {"component": component, "s2s": null}})),
+        (true, json!({"transport": {"s2s": {}}})),
+        (false, json!({"transport": {"component": component, "s2s": {}}})),
+        (false, json!({"transport": {}})),
+        (true, json!({"store": null, "tls": null, "replicas": 3})),
+        (true, json!({"store": {"sqlite": lite}, "tls": tls})),
+        (true, json!({"store": {"sqlite": lite}, "tls": tls, "replicas": 1})),
+        (false, json!({"store": {"sqlite": lite}, "tls": tls, "replicas": 2})),
+        (true, json!({"store": {"postgres": pg}, "tls": tls, "replicas": 2})),
+        (false, json!({"store": {"postgres": pg}, "replicas": 2})),
+        (false, json!({"store": {"postgres": pg, "sqlite": lite}, "tls": tls})),
+        (false, json!({"store": {}, "tls": tls})),
+        (false, json!({"allowedRooms": {"namespaces": {"from": "All", "selector": {"matchLabels": {"a": "b"}}}}})),
+        (false, json!({"allowedRooms": {"namespaces": {"from": "Selector"}}})),
+        (true, json!({"allowedRooms": {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}}})),
+    ] {
+        let mut spec = wonderland();
+        spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        assert_eq!(service(spec.clone()).validate_cel().is_ok(), ok, "{change}");
+        assert_eq!(service_valid(&spec), ok, "{change}");
+    }
+}
+
+#[test]
+fn required_peers_are_those_of_the_room() {
+    let uplink = json!({"sync": "WhenOccupied", "candidates": [{"peer": "denmark"}]});
+    for (ok, change) in [
+        (true, json!({})),
+        (true, json!({"uplink": uplink, "required": ["denmark"]})),
+        (true, json!({"downlinks": [{"peer": "denmark"}], "required": ["denmark"]})),
+        (false, json!({"uplink": uplink, "required": ["verona"]})),
+        (false, json!({"required": ["denmark"]})),
+    ] {
+        let mut federation = json!({"jidExposure": "Real"});
+        federation.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let room = || room(json!({"serviceRef": {"name": "rooms"}, "federation": federation}));
+        assert_eq!(room().validate_cel().is_ok(), ok, "{change}");
+        let denmark = peer(json!({"domain": "talk.denmark.lit", "vouch": {"any": true}}));
+        assert_eq!(
+            valid(Declared { rooms: vec![room()], peers: vec![denmark], ..Declared::default() }),
+            ok,
+            "{change}"
+        );
     }
 }
 

@@ -21,9 +21,11 @@ pub mod problem;
 pub mod room;
 pub mod secrets;
 pub mod service;
+pub mod status;
 mod suggest;
 pub mod types;
 pub mod validate;
+pub mod workload;
 
 pub use build::build;
 pub use peer::{FederationPeer, FederationPeerSpec};

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use warren_model::Object;
 
 use crate::problem::{Problem, Reason, Resource};
-use crate::validate::{Declared, validate_site};
+use crate::validate::{Declared, for_kubernetes, name, namespace, validate_site};
 use node::{Node, Place};
 
 /// How bad it is.
@@ -275,6 +275,20 @@ fn finish(manifests: &mut Manifests, sources: &BTreeMap<Resource, Source<'_>>, f
         // What is wrong with the object that is referred to is said there.
         if !problem.because.as_ref().is_some_and(named) {
             diagnostics.push(located(problem, sources.get(&problem.resource)));
+        }
+    }
+    for service in &manifests.declared.services {
+        for field in for_kubernetes(&service.spec) {
+            let this = Resource::new("MucService", namespace(&service.metadata), name(&service.metadata));
+            let problem = Problem {
+                field: field.to_owned(),
+                reason: Reason::NotRead,
+                message: "the field says how Kubernetes runs the pods, and does nothing here".to_owned(),
+                remedy: "muc-node serve has flags for what it needs; leave the field for the operator".to_owned(),
+                because: None,
+                resource: this.clone(),
+            };
+            diagnostics.push(Diagnostic { severity: Severity::Warning, ..located(&problem, sources.get(&this)) });
         }
     }
     manifests.objects = crate::build::build(&validated);

@@ -18,6 +18,8 @@ pub enum Reason {
     InvalidLocalpart,
     /// The FederationPeer that is referred to does not exist in the service's namespace, or is refused itself.
     PeerNotFound,
+    /// `FederationPeer.spec.auth` asks for a proof that the transport leaves to somebody else.
+    AuthNotEnforceable,
     /// A semi-anonymous room that peers may join does not say who may see real JIDs.
     JidExposureUndecided,
     /// The Secret that is referred to, or its key, does not exist.
@@ -40,12 +42,13 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ServiceNotFound,
         Self::NamespaceNotAllowed,
         Self::JidConflict,
         Self::InvalidLocalpart,
         Self::PeerNotFound,
+        Self::AuthNotEnforceable,
         Self::JidExposureUndecided,
         Self::SecretNotFound,
         Self::NotSupportedYet,
@@ -65,6 +68,7 @@ impl Reason {
             Self::JidConflict => "JidConflict",
             Self::InvalidLocalpart => "InvalidLocalpart",
             Self::PeerNotFound => "PeerNotFound",
+            Self::AuthNotEnforceable => "AuthNotEnforceable",
             Self::JidExposureUndecided => "JidExposureUndecided",
             Self::SecretNotFound => "SecretNotFound",
             Self::NotSupportedYet => "NotSupportedYet",
@@ -187,6 +191,7 @@ mod tests {
                 "JidConflict",
                 "InvalidLocalpart",
                 "PeerNotFound",
+                "AuthNotEnforceable",
                 "JidExposureUndecided",
                 "SecretNotFound",
                 "NotSupportedYet",

@@ -4,6 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::peer::{RemoteKick, RemoteModeration};
+use crate::status::FederatedRoomStatus;
 use crate::types::{DurationText, LOCALPART, OBJECT_NAME, SecretKeyRef};
 
 /// Address, configuration and federation of the room.
@@ -22,10 +24,18 @@ use crate::types::{DurationText, LOCALPART, OBJECT_NAME, SecretKeyRef};
            until the first release.",
     validation = Rule::new("self.metadata.name.size() <= 63")
         .message("metadata.name may have 63 characters at most: it is used in labels"),
-    printcolumn(name = "Service", type_ = "string", json_path = ".spec.serviceRef.name"),
-    printcolumn(name = "Title", type_ = "string", json_path = ".spec.title"),
-    printcolumn(name = "Localpart", type_ = "string", json_path = ".spec.localpart", priority = "1"),
+    status = "FederatedRoomStatus",
+    printcolumn(name = "JID", type_ = "string", json_path = ".status.jid"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Peers", type_ = "string", json_path = ".status.peerSummary"),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Service", type_ = "string", json_path = ".spec.serviceRef.name", priority = "1"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.federation.uplink.mode", priority = "1"),
+    printcolumn(name = "Occupants", type_ = "integer", json_path = ".status.occupants.total", priority = "1"),
+    printcolumn(
+        name = "Message", type_ = "string", priority = "1",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[cfg_attr(test, kube(cel))]
@@ -185,6 +195,10 @@ pub enum AffiliationSpec {
 
 /// Rooms of other sites that this one is joined with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new(
+    "self.required.all(r, self.downlinks.exists(d, d.peer == r) || \
+     (has(self.uplink) && self.uplink.candidates.exists(c, c.peer == r)))"
+).message("required names peers of uplink.candidates and downlinks only"))]
 #[serde(rename_all = "camelCase")]
 pub struct FederationSpec {
     /// What peers are told of real JIDs; no default for a semi-anonymous room. Real: the JIDs themselves, as
@@ -199,6 +213,12 @@ pub struct FederationSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["peer".into()]))]
     pub downlinks: Vec<DownlinkSpec>,
+    /// Names of FederationPeers without which the room is not Ready while it is occupied; uplink or downlinks name each.
+    /// 64 at most. Default: none.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63), regex(pattern = OBJECT_NAME)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub required: Vec<String>,
     /// What happens when two sites have an occupant of one nickname. Alias: the later one is shown here under
     /// another nickname (default). Strict: refused as NotSupportedYet.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -235,6 +255,22 @@ pub struct UplinkSpec {
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["peer".into()]))]
     pub candidates: Vec<CandidateSpec>,
+    /// A candidate that is lost for so long is given up for the next one. Default 60s; 1s to 24h. Refused as
+    /// NotSupportedYet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failover_after: Option<DurationText>,
+    /// What the link is like. Normal (default). Slow, HF: refused as NotSupportedYet.
+    #[serde(default)]
+    pub profile: LinkProfile,
+}
+
+/// What a link is like. Slow, HF: refused as NotSupportedYet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LinkProfile {
+    #[default]
+    Normal,
+    Slow,
+    HF,
 }
 
 /// PrimaryPrimary: both sides go on alone when the link is lost. PrimaryReplica: refused as NotSupportedYet.
@@ -272,6 +308,12 @@ pub struct DownlinkSpec {
     /// Name of the FederationPeer, in the namespace of the MucService.
     #[schemars(length(min = 1, max = 63), regex(pattern = OBJECT_NAME))]
     pub peer: String,
+    /// As in the FederationPeer, for this room. Default: what the FederationPeer says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_kick: Option<RemoteKick>,
+    /// As in the FederationPeer, for this room. Default: what the FederationPeer says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_moderation: Option<RemoteModeration>,
 }
 
 /// Retain: the room leaves its federation and keeps its history. Destroy: everything is deleted.

@@ -1,6 +1,7 @@
 //! Field types that the three kinds share.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::KubeSchema;
@@ -58,6 +59,23 @@ impl JsonSchema for DurationText {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "maxLength": 20, "pattern": DURATION})
     }
+}
+
+/// Labels that an object must have, all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LabelsSpec {
+    /// Names and values. 1 to 16.
+    #[serde(default)]
+    #[schemars(schema_with = "labels")]
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// Up to 16 short texts by name.
+pub(crate) fn labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object", "maxProperties": 16, "additionalProperties": {"type": "string", "maxLength": 1024}
+    })
 }
 
 /// One value of a Secret in the namespace of the object that refers to it.

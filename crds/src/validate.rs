@@ -23,6 +23,8 @@ use crate::room::FederatedRoom;
 use crate::secrets::Secrets;
 use crate::service::MucService;
 
+pub(crate) use service::for_kubernetes;
+
 /// Everything that is declared, as read from an API server or from manifests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Declared {
@@ -82,6 +84,9 @@ struct World<'a> {
     services: Index<'a, MucService>,
     peers: Index<'a, FederationPeer>,
     secrets: &'a Secrets,
+    /// Whoever declares one of these objects may read all of them, as with manifests: then messages name what is in
+    /// other namespaces.
+    open: bool,
 }
 
 pub(crate) fn namespace(meta: &ObjectMeta) -> &str {
@@ -119,20 +124,21 @@ impl<'a, T> Index<'a, T> {
 
 /// Says what is right and what is wrong with `declared`. Deterministic: the same input gives the same output.
 pub fn validate(declared: &Declared) -> Validated<'_> {
-    check_all(declared, namespace)
+    check_all(declared, namespace, false)
 }
 
 /// The same where one pod serves all namespaces, as from manifests: then they share their peers' domains.
 pub(crate) fn validate_site(declared: &Declared) -> Validated<'_> {
-    check_all(declared, |_| "")
+    check_all(declared, |_| "", true)
 }
 
 /// `scope` says among which peers a domain is unique.
-fn check_all(declared: &Declared, scope: fn(&ObjectMeta) -> &str) -> Validated<'_> {
+fn check_all(declared: &Declared, scope: fn(&ObjectMeta) -> &str, open: bool) -> Validated<'_> {
     let mut world = World {
         services: Index::new(&declared.services, |o| &o.metadata),
         peers: Index::new(&declared.peers, |o| &o.metadata),
         secrets: &declared.secrets,
+        open,
     };
     let mut problems = Vec::new();
 
@@ -144,7 +150,7 @@ fn check_all(declared: &Declared, scope: fn(&ObjectMeta) -> &str) -> Validated<'
     }
     let domains: Vec<_> =
         declared.services.iter().map(|o| (&o.metadata, "MucService", o.spec.domain.clone())).collect();
-    conflicts(&mut services, &mut problems, &domains, "spec.domain", "domain");
+    conflicts(&mut services, &mut problems, &domains, "spec.domain", "domain", open);
     world.services.refused = refused(&problems);
 
     let mut peers = Vec::new();
@@ -162,7 +168,7 @@ fn check_all(declared: &Declared, scope: fn(&ObjectMeta) -> &str) -> Validated<'
             .filter(|o| scope(&o.metadata) == one)
             .map(|o| (&o.metadata, "FederationPeer", o.spec.domain.clone()))
             .collect();
-        conflicts(&mut peers, &mut problems, &domains, "spec.domain", "domain");
+        conflicts(&mut peers, &mut problems, &domains, "spec.domain", "domain", open);
     }
     world.peers.refused = refused(&problems);
 
@@ -176,7 +182,7 @@ fn check_all(declared: &Declared, scope: fn(&ObjectMeta) -> &str) -> Validated<'
         let body = room::check(object, &world, &mut finding);
         settle(&mut rooms, &mut problems, finding, &object.metadata, body);
     }
-    conflicts(&mut rooms, &mut problems, &addresses, "spec.localpart", "address");
+    conflicts(&mut rooms, &mut problems, &addresses, "spec.localpart", "address", open);
 
     let order =
         |p: &Problem| ["MucService", "FederationPeer", "FederatedRoom"].iter().position(|k| *k == p.resource.kind);
@@ -212,6 +218,7 @@ fn conflicts<T>(
     keys: &[(&ObjectMeta, &str, String)],
     field: &str,
     what: &str,
+    open: bool,
 ) {
     let mut holders: BTreeMap<&str, Vec<(&ObjectMeta, &str)>> = BTreeMap::new();
     for (meta, kind, key) in keys {
@@ -224,11 +231,18 @@ fn conflicts<T>(
         }
         for (at, (meta, kind)) in metas.iter().enumerate().skip(usize::from(oldest_keeps)) {
             let this = resource(kind, meta);
+            let called = |kind: &str, other: &ObjectMeta| {
+                if open || namespace(other) == namespace(meta) {
+                    resource(kind, other).to_string()
+                } else {
+                    format!("a {kind} of another namespace")
+                }
+            };
             let others: Vec<_> = if oldest_keeps {
-                vec![resource(metas[0].1, metas[0].0).to_string()]
+                vec![called(metas[0].1, metas[0].0)]
             } else {
                 let rest = metas.iter().enumerate().filter(|(other, _)| *other != at);
-                rest.map(|(_, (m, k))| resource(k, m).to_string()).collect()
+                rest.map(|(_, (m, k))| called(k, m)).collect()
             };
             let mut finding = Finding::of(this.clone());
             finding.refuse(

@@ -201,3 +201,18 @@ fn namespaces_share_their_peers_domains() {
     // An operator gives each service its own pods.
     assert!(warren_crds::validate(&read.declared).problems.is_empty());
 }
+
+/// What only Kubernetes can act on is said to do nothing here; what it fills in is read over.
+#[test]
+fn fields_for_kubernetes_get_a_warning() {
+    let service = SERVICE.replace(
+        "spec:\n",
+        "status: {readyReplicas: 3}\nspec:\n  replicas: 3\n  store: {postgres: {dsnSecretRef: {name: component, key: secret}}}\n  tls: {secretName: tls}\n",
+    );
+    let read = parse(&[("a.yaml", &service)]);
+    assert!(read.is_ok(), "{}", report(&read));
+    let fields: Vec<_> = read.diagnostics.iter().map(|d| (d.reason, d.severity, d.field.as_str(), d.line)).collect();
+    let warning = |field, line| (Reason::NotRead, Severity::Warning, field, Some(line));
+    assert_eq!(fields, [warning("spec.replicas", 6), warning("spec.store", 7), warning("spec.tls", 8)]);
+    assert_eq!(read.into_objects().unwrap().len(), 1);
+}

@@ -33,7 +33,8 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 const SECRET: [&str; 7] = ["apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"];
-const ROOT: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
+/// `status` is read over, as what an API server fills in.
+const ROOT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
 const KINDS: [&str; 3] = ["MucService", "FederationPeer", "FederatedRoom"];
 
 /// The schemas, made once.
@@ -94,7 +95,7 @@ pub(super) fn read(node: &Node, schemas: &Schemas, declared: &mut Declared) -> V
             unknown(node, "", &ROOT, &mut faults);
             metadata(node, &mut faults);
             if let Some(schema) = schema::of(&schemas.0[at]) {
-                schema::check(kind, schema, node, "spec", &mut faults);
+                schema::check(schema, node, "spec", &mut faults);
             }
             if faults.is_empty() {
                 match at {

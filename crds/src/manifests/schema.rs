@@ -4,7 +4,7 @@
 //! has a counterpart in `validate`, which says more (`cel.rs` runs both on the same objects).
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 
 use super::node::{Node, Place, Value};
@@ -21,61 +21,14 @@ pub(super) struct Fault {
     pub(super) remedy: String,
 }
 
-/// Fields of the API that come later. They are unknown to an API server too; here they get a better answer.
-const LATER: &[(&str, &[&str])] = &[
-    (
-        "MucService",
-        &[
-            "spec.transport.s2s",
-            "spec.store",
-            "spec.roomCreation",
-            "spec.admins",
-            "spec.limits",
-            "spec.archive",
-            "spec.replicas",
-            "spec.resources",
-            "spec.podTemplate",
-            "spec.networking",
-            "spec.statusDetail",
-            "spec.deletionPolicy",
-            "spec.allowedRooms.namespaces.selector",
-        ],
-    ),
-    (
-        "FederationPeer",
-        &[
-            "spec.direction",
-            "spec.auth",
-            "spec.endpoints",
-            "spec.rooms.namespaces",
-            "spec.rooms.selector",
-            "spec.rooms.onDemand",
-            "spec.jidExposure",
-            "spec.remoteKick",
-            "spec.remoteModeration",
-            "spec.limits",
-        ],
-    ),
-    (
-        "FederatedRoom",
-        &[
-            "spec.federation.required",
-            "spec.federation.uplink.failoverAfter",
-            "spec.federation.uplink.profile",
-            "spec.federation.downlinks[].remoteKick",
-            "spec.federation.downlinks[].remoteModeration",
-        ],
-    ),
-];
-
 /// The schema of a kind's only version.
 pub(super) fn of(crd: &CustomResourceDefinition) -> Option<&JSONSchemaProps> {
     crd.spec.versions.first()?.schema.as_ref()?.open_api_v3_schema.as_ref()
 }
 
-/// Checks the field `name` of a document of `kind` (`spec`) against its schema.
-pub(super) fn check(kind: &str, schema: &JSONSchemaProps, document: &Node, name: &str, faults: &mut Vec<Fault>) {
-    let mut walk = Walk { kind, faults };
+/// Checks the field `name` of a document (`spec`) against its schema.
+pub(super) fn check(schema: &JSONSchemaProps, document: &Node, name: &str, faults: &mut Vec<Fault>) {
+    let mut walk = Walk { faults };
     let Some(property) = schema.properties.as_ref().and_then(|p| p.get(name)) else { return };
     match document.entry(name) {
         Some(entry) => walk.value(property, &entry.node, entry.place, name),
@@ -85,7 +38,6 @@ pub(super) fn check(kind: &str, schema: &JSONSchemaProps, document: &Node, name:
 }
 
 struct Walk<'a> {
-    kind: &'a str,
     faults: &'a mut Vec<Fault>,
 }
 
@@ -140,14 +92,19 @@ impl Walk<'_> {
 
     fn object(&mut self, schema: &JSONSchemaProps, node: &Node, place: Place, field: &str) {
         let Value::Map(entries) = &node.value else { return };
-        let Some(properties) = &schema.properties else { return };
+        let Some(properties) = &schema.properties else {
+            // A map from names to texts, or anything at all.
+            if let Some(JSONSchemaPropsOrBool::Schema(each)) = &schema.additional_properties {
+                for entry in entries {
+                    self.value(each, &entry.node, entry.place, &format!("{field}.{}", entry.key));
+                }
+            }
+            return;
+        };
         for entry in entries {
             let path = format!("{field}.{}", entry.key);
             if let Some(property) = properties.get(&entry.key) {
                 self.value(property, &entry.node, entry.place, &path);
-            } else if self.comes_later(&path) {
-                let message = format!("{} does not work yet", entry.key);
-                self.fault(entry.place, &path, Reason::NotSupportedYet, message, "delete the field".to_owned());
             } else {
                 let names = || properties.keys().map(String::as_str);
                 let remedy = match closest(&entry.key, names()) {
@@ -162,13 +119,6 @@ impl Walk<'_> {
                 self.missing(&format!("{field}.{required}"), place);
             }
         }
-    }
-
-    fn comes_later(&self, path: &str) -> bool {
-        // Indices do not matter.
-        let path: Vec<_> = path.split('[').map(|p| p.split_once(']').map_or(p, |(_, rest)| rest)).collect();
-        let path = path.join("[]");
-        LATER.iter().any(|(kind, fields)| *kind == self.kind && fields.contains(&path.as_str()))
     }
 
     fn list(&mut self, schema: &JSONSchemaProps, items: &[Node], place: Place, field: &str) {
@@ -229,37 +179,6 @@ impl Walk<'_> {
         let (min, max) = (schema.minimum.unwrap_or(f64::MIN), schema.maximum.unwrap_or(f64::MAX));
         if number < min || number > max {
             self.invalid(place, field, format!("{number} is out of bounds"), format!("write {min} to {max}"));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use kube::CustomResourceExt;
-
-    use super::*;
-    use crate::{FederatedRoom, FederationPeer, MucService};
-
-    /// A field that works is not announced for later.
-    #[test]
-    fn later_fields_are_not_there_yet() {
-        let crds = [MucService::crd(), FederationPeer::crd(), FederatedRoom::crd()];
-        for (crd, (kind, fields)) in crds.iter().zip(LATER) {
-            assert_eq!(crd.spec.names.kind, *kind);
-            for field in *fields {
-                let mut at = of(crd).unwrap();
-                let parts: Vec<_> = field.split('.').collect();
-                for (i, part) in parts.iter().enumerate() {
-                    let name = part.trim_end_matches("[]");
-                    let next = at.properties.as_ref().and_then(|p| p.get(name));
-                    assert_eq!(next.is_none(), i + 1 == parts.len(), "{kind} {field}");
-                    let Some(next) = next else { break };
-                    at = match &next.items {
-                        Some(JSONSchemaPropsOrArray::Schema(item)) => item,
-                        _ => next,
-                    };
-                }
-            }
         }
     }
 }

@@ -120,3 +120,16 @@ pub(super) fn duration(
 pub(super) fn not_yet(field: &str, value: &str, instead: &str, finding: &mut Finding) {
     finding.refuse(field, Reason::NotSupportedYet, format!("{value} does not work yet"), instead);
 }
+
+/// Refuses a field that is part of the API and does not work yet, if it is there.
+pub(super) fn later<T>(field: &str, value: Option<&T>, finding: &mut Finding) {
+    if value.is_some() {
+        let name = field.rsplit('.').next().unwrap_or(field);
+        not_yet(field, name, "delete the field", finding);
+    }
+}
+
+/// The first of a list, if there is one: for [`later`].
+pub(super) fn any<T>(list: &[T]) -> Option<&T> {
+    list.first()
+}

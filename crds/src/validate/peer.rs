@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use warren_model::{FlavourHint, PeerConfig, PeerRooms, PeerTimers, Vouch};
 
-use super::common::{GRACE, WAIT, domain, domains, duration, localpart, not_yet};
+use super::common::{GRACE, WAIT, any, domain, domains, duration, later, localpart, not_yet};
 use super::{World, name, namespace};
-use crate::peer::{FederationPeer, FlavourSpec, PeerRoomsSpec, PeerTimersSpec, VouchSpec};
+use crate::peer::{
+    FederationPeer, FederationPeerSpec, FlavourSpec, PeerDirection, PeerRoomsSpec, PeerTimersSpec, RemoteKick,
+    RemoteModeration, VouchSpec,
+};
 use crate::problem::{Finding, Reason, Resource};
 
 pub(super) fn check(object: &FederationPeer, world: &World<'_>, finding: &mut Finding) -> Option<PeerConfig> {
@@ -23,8 +26,46 @@ pub(super) fn check(object: &FederationPeer, world: &World<'_>, finding: &mut Fi
             FlavourHint::Auto
         }
     };
+    unsupported(spec, finding);
     let timers = timers(spec.timers.as_ref(), finding);
     Some(PeerConfig { domain: peer_domain?, vouch: vouch?, rooms: rooms?, flavour, timers, suspended: spec.suspended })
+}
+
+/// What is part of the API and does not work yet, or cannot work behind a component.
+fn unsupported(spec: &FederationPeerSpec, finding: &mut Finding) {
+    if spec.auth.is_some() {
+        finding.refuse(
+            "spec.auth",
+            Reason::AuthNotEnforceable,
+            "behind a component the XMPP server finds out who the peer is, and nobody else can",
+            "delete auth, and ask for certificates in the XMPP server's configuration",
+        );
+    }
+    if spec.direction != PeerDirection::Both {
+        not_yet("spec.direction", &format!("{:?}", spec.direction), "write Both, or delete the field", finding);
+    }
+    later("spec.endpoints", any(&spec.endpoints), finding);
+    later("spec.jidExposure", spec.jid_exposure.as_ref(), finding);
+    later("spec.limits", spec.limits.as_ref(), finding);
+    remote("spec", spec.remote_kick, spec.remote_moderation, finding);
+    if let Some(rooms) = &spec.rooms {
+        later("spec.rooms.selector", rooms.selector.as_ref(), finding);
+        later("spec.rooms.namespaces", rooms.namespaces.as_ref(), finding);
+        if rooms.on_demand {
+            not_yet("spec.rooms.onDemand", "onDemand", "write false, or delete the field", finding);
+        }
+    }
+}
+
+/// What a peer's moderators may do here; `at` is the field that holds both.
+pub(super) fn remote(at: &str, kick: Option<RemoteKick>, moderation: Option<RemoteModeration>, finding: &mut Finding) {
+    if kick == Some(RemoteKick::Ignore) {
+        not_yet(&format!("{at}.remoteKick"), "Ignore", "write Honour, or delete the field", finding);
+    }
+    if let Some(value @ (RemoteModeration::Honour | RemoteModeration::Hide)) = moderation {
+        let remedy = "write Ignore, or delete the field";
+        not_yet(&format!("{at}.remoteModeration"), &format!("{value:?}"), remedy, finding);
+    }
 }
 
 /// What may never be given away: our domains.
@@ -116,6 +157,8 @@ fn rooms(spec: Option<&PeerRoomsSpec>, finding: &mut Finding) -> Option<PeerRoom
             Some(PeerRooms::Only(all))
         }
         (None, true) => Some(PeerRooms::All),
+        // Refused elsewhere.
+        (None, false) if spec.selector.is_some() => None,
         (given, _) => {
             let message =
                 if given.as_ref().is_some_and(|l| !l.is_empty()) { "both are given" } else { "neither is given" };

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jid::{BareJid, Jid};
 use warren_model::{Affiliation, Anonymity, FederationConfig, History, JidExposure, RoomConfig, Uplink};
 
-use super::common::{AGE, domain, duration, localpart, not_yet};
+use super::common::{AGE, domain, duration, later, localpart, not_yet};
 use super::{AcceptedRoom, World, name, namespace, peer, resource, service};
 use crate::peer::FederationPeer;
 use crate::problem::{Finding, Reason, Resource};
 use crate::room::{
     AffiliationEntry, AffiliationPolicy, AffiliationSpec, AnonymitySpec, CollisionSpec, DeletionPolicy, FederatedRoom,
-    FederationSpec, HistorySpec, JidExposureSpec, SyncSpec, UplinkMode, UplinkSpec,
+    FederationSpec, HistorySpec, JidExposureSpec, LinkProfile, SyncSpec, UplinkMode, UplinkSpec,
 };
 use crate::service::MucService;
 
@@ -80,7 +80,12 @@ fn host<'a>(object: &FederatedRoom, world: &World<'a>, finding: &mut Finding) ->
     let reference = &object.spec.service_ref;
     let ns = reference.namespace.as_deref().unwrap_or(own);
     let target = Resource::new("MucService", ns, &reference.name);
+    let foreign = ns != own && !world.open;
     let Some(service) = world.services.get(ns, &reference.name) else {
+        if foreign {
+            not_allowed(&target, own, finding);
+            return None;
+        }
         let remedy = match world.services.like(ns, &reference.name) {
             Some(like) => format!("did you mean {like:?}?"),
             None if reference.namespace.is_none() => {
@@ -93,12 +98,7 @@ fn host<'a>(object: &FederatedRoom, world: &World<'a>, finding: &mut Finding) ->
         return None;
     };
     if !service::takes(service, own) {
-        finding.refuse(
-            "spec.serviceRef",
-            Reason::NamespaceNotAllowed,
-            format!("{target} takes no rooms from namespace {own:?}"),
-            "write spec.allowedRooms.namespaces.from: All there, or put the room into its namespace",
-        );
+        not_allowed(&target, own, finding);
         return None;
     }
     if world.services.refused.contains(&target) {
@@ -108,6 +108,16 @@ fn host<'a>(object: &FederatedRoom, world: &World<'a>, finding: &mut Finding) ->
             .because = Some(target);
     }
     Some(service)
+}
+
+/// Says that a service takes no rooms from namespace `own`, or does not exist: whoever may not use it is not told which.
+fn not_allowed(target: &Resource, own: &str, finding: &mut Finding) {
+    finding.refuse(
+        "spec.serviceRef",
+        Reason::NamespaceNotAllowed,
+        format!("{target} takes no rooms from namespace {own:?}"),
+        "write spec.allowedRooms.namespaces.from: All there, or put the room into its namespace",
+    );
 }
 
 fn history(spec: Option<&HistorySpec>, finding: &mut Finding) -> History {
@@ -190,14 +200,33 @@ fn federation(
     let uplink = spec.uplink.as_ref().and_then(|u| uplink(u, host, local, world, finding));
     let mut downlinks = BTreeSet::new();
     for (i, downlink) in spec.downlinks.iter().enumerate() {
-        let field = format!("spec.federation.downlinks[{i}].peer");
+        let at = format!("spec.federation.downlinks[{i}]");
+        peer::remote(&at, downlink.remote_kick, downlink.remote_moderation, finding);
+        let field = format!("{at}.peer");
         let Some(peer) = find_peer(&field, &downlink.peer, host, world, finding) else { continue };
         if !downlinks.insert(peer.spec.domain.clone().into_boxed_str()) {
             let message = format!("{} is listed twice", downlink.peer);
             finding.refuse(field, Reason::InvalidObject, message, "delete one of them");
         }
     }
+    required(spec, finding);
     Some(FederationConfig { uplink, downlinks, jid_exposure })
+}
+
+/// What counts towards Ready is something that the room is federated with.
+fn required(spec: &FederationSpec, finding: &mut Finding) {
+    let candidates = spec.uplink.iter().flat_map(|u| &u.candidates).map(|c| &c.peer);
+    let named: BTreeSet<_> = candidates.chain(spec.downlinks.iter().map(|d| &d.peer)).collect();
+    let mut seen = BTreeSet::new();
+    for (i, peer) in spec.required.iter().enumerate() {
+        let field = format!("spec.federation.required[{i}]");
+        if !named.contains(peer) {
+            let message = format!("neither uplink nor downlinks name the peer {peer:?}");
+            finding.refuse(field, Reason::InvalidObject, message, "name it there, or delete it here");
+        } else if !seen.insert(peer) {
+            finding.refuse(field, Reason::InvalidObject, format!("{peer} is listed twice"), "delete one of them");
+        }
+    }
 }
 
 fn uplink(
@@ -212,6 +241,11 @@ fn uplink(
     }
     if spec.sync == SyncSpec::Mirrored {
         not_yet("spec.federation.uplink.sync", "Mirrored", "write WhenOccupied", finding);
+    }
+    later("spec.federation.uplink.failoverAfter", spec.failover_after.as_ref(), finding);
+    if spec.profile != LinkProfile::Normal {
+        let remedy = "write Normal, or delete the field";
+        not_yet("spec.federation.uplink.profile", &format!("{:?}", spec.profile), remedy, finding);
     }
     if spec.candidates.len() > 1 {
         not_yet("spec.federation.uplink.candidates[1]", "a standby uplink", "leave one candidate", finding);
