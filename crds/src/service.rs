@@ -1,4 +1,5 @@
 //! `MucService`: the deployment and its domain.
+#![allow(clippy::struct_field_names, reason = "names are those of the YAML; the derive repeats the structs")]
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

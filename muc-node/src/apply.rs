@@ -37,16 +37,16 @@ pub fn read(directory: &Path) -> Result<Vec<Object>, Wrong> {
 pub struct Plan {
     /// The calls, in order.
     pub changes: Vec<Change>,
-    /// The one service that is served then.
-    pub service: ServiceConfig,
+    /// The one service that is served then; `None`: nobody has said yet, and somebody will.
+    pub service: Option<ServiceConfig>,
 }
 
 /// Works out the calls and whether every one of them will be accepted. `wanted`: what the manifests of that directory
-/// declare; without manifests everything stays as it is stored.
+/// declare; without manifests everything stays as it is stored, and if nothing is, a service may be `awaited`.
 ///
 /// # Errors
 /// One text that says what is in the way of each object.
-pub fn plan(stored: &[Object], wanted: Option<(&Path, Vec<Object>)>) -> anyhow::Result<Plan> {
+pub fn plan(stored: &[Object], wanted: Option<(&Path, Vec<Object>)>, awaited: bool) -> anyhow::Result<Plan> {
     let mut registry = Registry::default();
     for object in stored {
         // The pod leaves out what contradicts itself, and says so.
@@ -54,7 +54,11 @@ pub fn plan(stored: &[Object], wanted: Option<(&Path, Vec<Object>)>) -> anyhow::
     }
     let Some((directory, wanted)) = wanted else {
         let source = "the store (no --manifests were given)";
-        return Ok(Plan { changes: Vec::new(), service: only_service(source, &registry)? });
+        let service = match registry.services().next() {
+            None if awaited => None,
+            _ => Some(only_service(source, &registry)?),
+        };
+        return Ok(Plan { changes: Vec::new(), service });
     };
     let changes = diff(&registry, &renumber(&registry, wanted));
     let mut refused = String::new();
@@ -71,7 +75,7 @@ pub fn plan(stored: &[Object], wanted: Option<(&Path, Vec<Object>)>) -> anyhow::
     if !refused.is_empty() {
         bail!("the manifests do not fit what is stored, so nothing of them was applied{refused}");
     }
-    Ok(Plan { changes, service: only_service(&directory.display().to_string(), &registry)? })
+    Ok(Plan { changes, service: Some(only_service(&directory.display().to_string(), &registry)?) })
 }
 
 /// The service, if there is exactly one. `source` says where.
@@ -126,6 +130,7 @@ pub async fn carry_out(control: &Control, changes: Vec<Change>) -> anyhow::Resul
         match answer.outcome().await.with_context(|| what.clone())? {
             Outcome::Done(_) => {}
             Outcome::Refused(why) => bail!("{what}: {why}"),
+            Outcome::Failed(why) => bail!("{what}: {why}"),
         }
     }
     tracing::info!(changes = all, "the manifests are applied");

@@ -1,10 +1,12 @@
 //! Calls of the control protocol, from whoever makes them to the loop that answers.
 //!
-//! Manifests are such a caller; the operator's gRPC will be another. The answer is the acknowledgement: what was
+//! Manifests are such a caller; [`listener`](crate::listener) is another. The answer is the acknowledgement: what was
 //! applied is durable then.
 
 use tokio::sync::{mpsc, oneshot};
-use warren_control::Change;
+use warren_control::grpc::Page;
+use warren_control::{Applied, Change, Failed};
+use warren_model::{Body, Object, ObjectName, ServiceConfig};
 
 use warren_pod::Outcome;
 
@@ -13,11 +15,11 @@ const CALLS: usize = 64;
 
 /// One call, with where its answer goes.
 #[derive(Debug)]
-pub struct Call {
-    /// What to do.
-    pub change: Change,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Outcome>,
+pub enum Call {
+    /// Apply or Remove.
+    Change(Change, oneshot::Sender<Outcome>),
+    /// What is applied, and how it stands: at most so many objects behind this one.
+    Page(Option<ObjectName>, usize, oneshot::Sender<Page>),
 }
 
 /// Makes calls. Clones go to other callers.
@@ -37,6 +39,12 @@ pub fn channel() -> (Control, Calls) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the pod stops")]
 pub struct Gone;
+
+impl From<Gone> for Failed {
+    fn from(gone: Gone) -> Self {
+        Self::Unavailable(gone.to_string())
+    }
+}
 
 /// The answer to come.
 #[derive(Debug)]
@@ -60,7 +68,40 @@ impl Control {
     /// When the pod has ended.
     pub async fn call(&self, change: Change) -> Result<Answer, Gone> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Call { change, answer }).await.map_err(|_| Gone)?;
+        self.0.send(Call::Change(change, answer)).await.map_err(|_| Gone)?;
         Ok(Answer(answered))
     }
+
+    /// Some of what is applied.
+    ///
+    /// # Errors
+    /// When the pod has ended.
+    pub async fn page(&self, after: Option<ObjectName>, max: usize) -> Result<Page, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Call::Page(after, max, answer)).await.map_err(|_| Gone)?;
+        answered.await.map_err(|_| Gone)
+    }
+}
+
+/// Answers calls while there is no pod, because nobody has said which service it is to serve. Ends with the service that
+/// is applied, and the call, which is not answered yet. `None`: nobody can call any more.
+pub async fn await_service(calls: &mut Calls) -> Option<(ServiceConfig, Call)> {
+    loop {
+        // Whoever has stopped listening does not need the answer.
+        match calls.recv().await? {
+            Call::Change(Change::Apply(object), answer) => match &object.body {
+                Body::Service(service) => {
+                    let service = service.clone();
+                    return Some((service, Call::Change(Change::Apply(object), answer)));
+                }
+                _ => drop(answer.send(Outcome::Failed(too_early(&object)))),
+            },
+            Call::Change(Change::Remove { .. }, answer) => drop(answer.send(Outcome::Done(Applied::Unchanged))),
+            Call::Page(.., answer) => drop(answer.send(Page::default())),
+        }
+    }
+}
+
+fn too_early(object: &Object) -> String {
+    format!("{}: this pod waits for its MucService", object.name)
 }

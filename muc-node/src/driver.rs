@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-use warren_control::Change;
-use warren_model::Now;
+use warren_control::grpc::Page;
+use warren_control::{Address, Applied, Change, ObjectReport, PeeringReport};
+use warren_model::{Body, Now, Object, ObjectName, ServiceConfig};
 
 use crate::control::{Call, Calls};
 use crate::flow::{Flow, Load};
@@ -49,6 +50,15 @@ pub enum Fatal {
     Readers,
 }
 
+/// How links are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Links {
+    /// Longest wait between attempts to connect.
+    pub retry_max: Duration,
+    /// Differs between pods and starts.
+    pub seed: u64,
+}
+
 /// The loop and what it owns.
 pub struct Driver {
     pod: Pod,
@@ -57,8 +67,14 @@ pub struct Driver {
     calls: Calls,
     /// Calls that wait for an answer, by number.
     called: BTreeMap<u64, oneshot::Sender<Outcome>>,
+    /// Something was applied since the link was looked at.
+    applied: bool,
     next_call: u64,
     link: Option<Link>,
+    /// How links are made, once one is wanted.
+    links: Option<Links>,
+    /// Of what the link was made.
+    linked: Option<ServiceConfig>,
     flow: Flow,
     /// The link is not read while the pod comes to rest.
     resting: bool,
@@ -91,8 +107,11 @@ impl Driver {
             answers,
             calls,
             called: BTreeMap::new(),
+            applied: false,
             next_call: 0,
             link: None,
+            links: None,
+            linked: None,
             flow: Flow::default(),
             resting: false,
             answer: None,
@@ -106,10 +125,40 @@ impl Driver {
         Ok(driver)
     }
 
-    /// From now on there is a link.
-    pub fn connect(&mut self, mut link: Link) {
-        link.start(clock::now());
+    /// From now on there is a link to the server of the service, as soon as a service is applied.
+    pub fn connect(&mut self, links: Links) {
+        self.links = Some(links);
+        self.applied = true;
+    }
+
+    fn service(&self) -> Option<ServiceConfig> {
+        self.pod.registry().service(self.pod.domain()).cloned()
+    }
+
+    /// Another server, another secret: the link is made anew.
+    fn relink(&mut self, now: Now) -> Result<(), Fatal> {
+        let (Some(links), Some(service)) = (self.links, self.service()) else { return Ok(()) };
+        let same = self.linked.as_ref().is_some_and(|before| {
+            before.component == service.component && before.timers.liveness == service.timers.liveness
+        });
+        if same {
+            return Ok(());
+        }
+        if self.link.as_ref().is_some_and(Link::is_online) {
+            tracing::info!(host = service.component.host, port = service.component.port, "the link is made anew");
+            self.health.link(false);
+            self.handle(Input::LinkDown, now)?;
+        }
+        let mut link = Link::new(&service, links.retry_max, links.seed);
+        link.start(now);
         self.link = Some(link);
+        self.linked = Some(service);
+        Ok(())
+    }
+
+    /// This call is the first to be answered.
+    pub fn first(&mut self, call: Option<Call>) {
+        self.call = call;
     }
 
     /// Turns until something is wrong. May be dropped at any time and called again.
@@ -118,8 +167,8 @@ impl Driver {
     /// Always: it ends in no other way.
     pub async fn run(&mut self) -> Result<std::convert::Infallible, Fatal> {
         loop {
-            self.wait(None).await?;
             self.turn()?;
+            self.wait(None).await?;
         }
     }
 
@@ -247,6 +296,9 @@ impl Driver {
         while let Some(call) = self.call.take().or_else(|| self.calls.try_recv().ok()) {
             self.called(call, now)?;
         }
+        if std::mem::take(&mut self.applied) {
+            self.relink(now)?;
+        }
         self.tend_link(now)?;
         if self.pod.next_deadline().is_some_and(|at| at <= now.mono) {
             self.handle(Input::Tick, now)?;
@@ -303,20 +355,27 @@ impl Driver {
     }
 
     fn called(&mut self, call: Call, now: Now) -> Result<(), Fatal> {
+        let (change, answer) = match call {
+            Call::Change(change, answer) => (change, answer),
+            Call::Page(after, max, answer) => {
+                drop(answer.send(self.page(after.as_ref(), max)));
+                return Ok(());
+            }
+        };
         let number = self.next_call;
         self.next_call += 1;
-        let input = match call.change {
+        let input = match change {
             Change::Apply(object) => match entropy::bytes() {
                 Ok(entropy) => Input::Apply { call: number, object, entropy },
                 Err(error) => {
                     // Whoever has stopped listening does not need the answer.
-                    drop(call.answer.send(Outcome::Refused(format!("{error:#}"))));
+                    drop(answer.send(Outcome::Failed(format!("{error:#}"))));
                     return Ok(());
                 }
             },
             Change::Remove { name, uid } => Input::Remove { call: number, name, uid },
         };
-        self.called.insert(number, call.answer);
+        self.called.insert(number, answer);
         self.handle(input, now)
     }
 
@@ -333,6 +392,7 @@ impl Driver {
                 Request::Page { room, read, after, max } => self.store.page(room, read, after, max),
                 Request::Trim(awaited) => self.store.trim(awaited)?,
                 Request::Answer { call, outcome } => {
+                    self.applied |= matches!(outcome, Outcome::Done(Applied::New | Applied::Changed));
                     if let Some(answer) = self.called.remove(&call) {
                         drop(answer.send(outcome));
                     }
@@ -341,5 +401,34 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// How some of the objects stand.
+    fn page(&self, after: Option<&ObjectName>, max: usize) -> Page {
+        let mut behind = self.pod.registry().behind(after);
+        let objects = behind.by_ref().take(max).map(|object| self.report(object)).collect();
+        Page { objects, more: behind.next().is_some() }
+    }
+
+    fn report(&self, object: &Object) -> ObjectReport {
+        let room = match &object.body {
+            Body::Room { jid, .. } => self.pod.room(jid),
+            _ => None,
+        };
+        let peerings = room.into_iter().flat_map(warren_room::Room::peerings).map(|(peer, direction, state)| {
+            let peer = peer.clone();
+            PeeringReport { peer, direction, state }
+        });
+        ObjectReport {
+            name: object.name.clone(),
+            uid: object.uid.clone(),
+            generation: object.generation,
+            digest: object.digest.clone(),
+            peerings: peerings.collect(),
+            // A room that is not in memory has nobody in it.
+            occupied: room.is_some_and(|room| room.sessions() > 0),
+            connected: matches!(object.body, Body::Service(_)) && self.link.as_ref().is_some_and(Link::is_online),
+            shard: Address::of(object).shard(),
+        }
     }
 }

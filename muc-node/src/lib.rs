@@ -5,7 +5,7 @@
 //!
 //! - [`cli`]: commands, with one file each: [`serve`], [`check`], [`log`].
 //! - [`driver`]: the loop that owns the pod; around it what it talks to: [`link`] (the socket), [`store`] (threads),
-//!   [`control`] (calls), [`stop`] (signals).
+//!   [`control`] (calls, of the operator by [`listener`]), [`stop`] (signals).
 //! - [`admin`] shows [`health`] and [`metrics`] from a thread of its own.
 
 pub mod admin;
@@ -19,6 +19,7 @@ mod entropy;
 mod flow;
 pub mod health;
 pub mod link;
+pub mod listener;
 pub mod log;
 pub mod logging;
 pub mod metrics;

@@ -6,16 +6,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use tokio::runtime;
 use tokio::task::spawn_blocking;
 
 use crate::admin::{self, Admin};
-use crate::control::{self, Control};
-use crate::driver::Driver;
+use crate::control::{self, Control, await_service};
+use crate::driver::{Driver, Links};
 use crate::health::Health;
-use crate::link::Link;
+use crate::listener::{self, ControlArgs};
 use crate::metrics::Metrics;
 use crate::stop::{Signals, stop};
 use crate::store::StoreUrl;
@@ -40,6 +40,8 @@ pub struct ServeArgs {
     /// Longest wait between two attempts to reach the XMPP server, such as 500ms or 15s
     #[arg(long, env = "WARREN_RECONNECT_MAX", value_name = "TIME", default_value = "15s", value_parser = time)]
     reconnect_max: Duration,
+    #[command(flatten)]
+    control: ControlArgs,
 }
 
 /// A number and a unit, as in manifests.
@@ -89,7 +91,7 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let mut signals = Signals::install().context("signals cannot be handled")?;
     let health = Arc::new(Health::default());
     let metrics = Metrics::default();
-    let (mut driver, control, plan) = tokio::select! {
+    let (mut driver, control, plan, _listening) = tokio::select! {
         biased;
         signal = signals.next() => {
             tracing::info!(signal, "stopped during the start");
@@ -118,7 +120,10 @@ async fn begin(
     args: &ServeArgs,
     health: &Arc<Health>,
     metrics: &Metrics,
-) -> anyhow::Result<(Driver, Control, apply::Plan)> {
+) -> anyhow::Result<(Driver, Control, apply::Plan, Option<listener::Listening>)> {
+    if args.manifests.is_some() && args.control.control.is_some() {
+        bail!("--manifests and --control are two masters: leave one out");
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), store = %args.store.path.display(), "starting");
     if let AdminAddr(Some(addr)) = args.admin {
         let admin = Admin { health: health.clone(), metrics: metrics.exposed() };
@@ -126,6 +131,7 @@ async fn begin(
         tracing::info!(%addr, "the admin listener is up");
     }
     let (manifests, url) = (args.manifests.clone(), args.store.clone());
+    let awaited = args.control.control.is_some();
     // Reading files and waiting for disks, away from the loop, which listens to signals.
     let (opened, plan) = spawn_blocking(move || {
         let wanted = manifests.as_deref().map(|dir| Ok::<_, apply::Wrong>((dir, apply::read(dir)?))).transpose()?;
@@ -133,21 +139,29 @@ async fn begin(
             apply::one_service(&dir.display().to_string(), objects)?;
         }
         let opened = store::open(&url)?;
-        let plan = apply::plan(&opened.stored.objects, wanted)?;
+        let plan = apply::plan(&opened.stored.objects, wanted, awaited)?;
         anyhow::Ok((opened, plan))
     })
     .await
     .context("the start has failed")??;
     health.store_open();
 
+    let incarnation = u64::from_be_bytes(entropy::bytes()?);
+    let (control, mut calls) = control::channel();
+    let listening = listener::start(&args.control, control.clone(), incarnation)?;
+    let (domain, first) = if let Some(service) = &plan.service {
+        (service.domain.clone(), None)
+    } else {
+        tracing::info!("no MucService is stored: waiting for one");
+        let (service, call) = await_service(&mut calls).await.context("the control listener has ended")?;
+        (service.domain, Some(call))
+    };
+
     let settings = Settings {
         epoch: opened.ownership.epoch,
         lane: opened.ownership.lane,
         shard: warren_shard::Settings::default(),
-        egress: warren_egress::Settings {
-            incarnation: u64::from_be_bytes(entropy::bytes()?),
-            ..warren_egress::Settings::default()
-        },
+        egress: warren_egress::Settings { incarnation, ..warren_egress::Settings::default() },
     };
     let mut opened = opened;
     let stored = std::mem::take(&mut opened.stored);
@@ -158,7 +172,6 @@ async fn begin(
         "the store is open"
     );
     let threads = opened.start()?;
-    let (control, calls) = control::channel();
     let (mut requests, mut entropies) = (Vec::new(), Ok(()));
     let entropy = || {
         entropy::bytes().unwrap_or_else(|e| {
@@ -166,10 +179,11 @@ async fn begin(
             [0; 48]
         })
     };
-    let pod = Pod::new(&plan.service.domain, settings, stored, entropy, clock::now(), &mut requests);
+    let pod = Pod::new(&domain, settings, stored, entropy, clock::now(), &mut requests);
     entropies?;
-    let driver = Driver::new(pod, requests, threads, calls, health.clone(), metrics.clone())?;
-    Ok((driver, control, plan))
+    let mut driver = Driver::new(pod, requests, threads, calls, health.clone(), metrics.clone())?;
+    driver.first(first);
+    Ok((driver, control, plan, listening))
 }
 
 /// Applies the manifests, then connects and serves.
@@ -189,6 +203,6 @@ async fn serve_pod(
     }
     health.manifests_applied();
     let seed = u64::from_be_bytes(entropy::bytes()?);
-    driver.connect(Link::new(&plan.service, args.reconnect_max, seed));
+    driver.connect(Links { retry_max: args.reconnect_max, seed });
     match driver.run().await? {}
 }

@@ -5,6 +5,7 @@
 
 mod commands;
 mod common;
+mod control;
 mod flow;
 mod hostile;
 mod real;

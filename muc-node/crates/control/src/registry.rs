@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 
 use jid::BareJid;
-use warren_model::{Body, Generation, Object, ObjectKind, ObjectName, PeerConfig, RoomConfig, ServiceConfig};
+use warren_model::{Body, Generation, Object, ObjectKind, ObjectName, PeerConfig, RoomConfig, ServiceConfig, Shard};
 
 /// What an object claims for itself alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +25,16 @@ impl Address {
             Body::Service(service) => Self::Service(service.domain.clone()),
             Body::Peer(peer) => Self::Peer(peer.domain.clone()),
             Body::Room { jid, .. } => Self::Room(jid.clone()),
+        }
+    }
+}
+
+impl Address {
+    /// The shard whose owner decides about the object.
+    pub fn shard(&self) -> Shard {
+        match self {
+            Self::Service(domain) | Self::Peer(domain) => BareJid::new(domain).map_or(Shard(0), |jid| Shard::of(&jid)),
+            Self::Room(jid) => Shard::of(jid),
         }
     }
 }
@@ -205,6 +216,12 @@ impl Registry {
     /// All objects, by kind, namespace and name: what there is to persist.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.names.values().filter_map(|uid| self.objects.get(uid))
+    }
+
+    /// All objects behind `after`, by kind, namespace and name.
+    pub fn behind(&self, after: Option<&ObjectName>) -> impl Iterator<Item = &Object> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.names.range((from, Bound::Unbounded)).filter_map(|(_, uid)| self.objects.get(uid))
     }
 
     /// The object of a uid.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jid::BareJid;
 use smallvec::SmallVec;
-use warren_model::{Batch, Lane, Now, Path, RoomId, Seq};
+use warren_model::{Batch, Lane, Now, Path, RoomId, Seq, ServiceTimers};
 use warren_xmpp::cast::{PathState, SessionId};
 
 use crate::audit::Audits;
@@ -169,6 +169,14 @@ impl Egress {
         self.partial = Bytes::new();
         self.answers.clear();
         self.table.each(now.mono, Route::reset);
+        self.after();
+    }
+
+    /// From now on these waiting times are in force.
+    pub fn set_timers(&mut self, timers: ServiceTimers, now: Now) {
+        self.table.cx.settings.timers = timers;
+        // Every path works out anew what it waits for.
+        self.table.each(now.mono, |_, _| {});
         self.after();
     }
 

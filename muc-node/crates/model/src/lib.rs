@@ -16,7 +16,7 @@ pub use config::{
 pub use ids::{Batch, Birth, Epoch, Generation, Incarnation, Lane, Path, RoomId, Secret, Seq, Shard, Ticket};
 pub use object::{Body, Kind as ObjectKind, Object, ObjectName};
 pub use rows::{
-    AffiliationRow, Direction, Flavour, FmucKeyRow, LogKind, LogRow, OccupantRow, PeeringRow, PeeringState, Role,
-    RoomRow, RoomRows, Row,
+    AffiliationRow, Direction, Flavour, FmucKeyRow, LogKind, LogRow, OccupantRow, PeeringRow, PeeringState,
+    PeeringView, Role, RoomRow, RoomRows, Row,
 };
 pub use time::{Now, UnixMs};

@@ -140,6 +140,26 @@ pub enum PeeringState {
     Down,
 }
 
+/// Where a peering stands, in the words of status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum PeeringView {
+    /// Nobody is in the room on the joining side.
+    #[default]
+    Idle,
+    /// Asked, not answered yet.
+    Connecting,
+    /// In step.
+    Joined,
+    /// Joined, and being brought in step again.
+    Degraded,
+    /// Lost.
+    Unreachable,
+    /// Not admitted here.
+    Denied,
+    /// Not admitted there.
+    Rejected,
+}
+
 /// The FMUC relation of this room with a room there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeeringRow {

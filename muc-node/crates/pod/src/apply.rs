@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use warren_control::{Applied, RoomObject};
+use warren_control::{Applied, Refusal, RoomObject};
 use warren_model::{Birth, Body, Now, Object, ObjectKind, ObjectName, Secret, Ticket};
 use warren_room::{Declared, Site};
 use warren_shard::In;
@@ -16,8 +16,10 @@ use super::{OWN_TICKETS, Pod, Request};
 pub enum Outcome {
     /// Done and durable.
     Done(Applied),
-    /// Refused, with the reason in words for people; nothing has changed.
-    Refused(String),
+    /// Refused; nothing has changed.
+    Refused(Refusal),
+    /// It could not be made durable, or not looked at; nothing has changed, and the call may be made again.
+    Failed(String),
 }
 
 /// A call whose object is being written.
@@ -34,9 +36,12 @@ enum What {
 
 impl Pod {
     pub(super) fn apply(&mut self, call: u64, object: Object, entropy: [u8; 48]) {
+        if let Some(refusal) = self.not_ours(&object) {
+            return self.answer(call, Outcome::Refused(refusal));
+        }
         let before = self.registry.get(&object.uid).cloned().map(Box::new);
         match self.registry.apply(object.clone()) {
-            Err(refused) => self.answer(call, Outcome::Refused(refused.to_string())),
+            Err(refused) => self.answer(call, Outcome::Refused(refused.into())),
             Ok(Applied::Unchanged) => self.answer(call, Outcome::Done(Applied::Unchanged)),
             Ok(applied) => {
                 let ticket = self.own_ticket();
@@ -56,6 +61,21 @@ impl Pod {
         let what = What::Remove { gone: Box::new(gone) };
         self.applying.insert(ticket, Pending { call, applied: Applied::Changed, what });
         self.requests.push(Request::Write(Work::ObjectGone { ticket, name }));
+    }
+
+    /// A pod serves one domain: what belongs to another one is a mistake of whoever has sent it here.
+    fn not_ours(&self, object: &Object) -> Option<Refusal> {
+        let (domain, field) = match &object.body {
+            Body::Service(service) => (&*service.domain, "spec.domain"),
+            Body::Room { jid, .. } => (jid.domain().as_str(), "spec.serviceRef"),
+            Body::Peer(_) => return None,
+        };
+        (domain != &*self.site.domain).then(|| Refusal {
+            reason: "OtherService".to_owned(),
+            message: format!("{}: this pod serves {}, not {domain}", object.name, self.site.domain),
+            field: field.to_owned(),
+            holder: None,
+        })
     }
 
     /// The object is durable: now it takes effect.
@@ -94,11 +114,15 @@ impl Pod {
                 let _ = self.registry.apply(*gone);
             }
         }
-        self.answer(call, Outcome::Refused(format!("the store did not take it: {why}")));
+        self.answer(call, Outcome::Failed(format!("the store did not take it: {why}")));
     }
 
     pub(super) fn site_changed(&mut self, now: Now) {
+        let timers = self.site.timers;
         self.site = Arc::new(site(&self.registry, &self.site.domain));
+        if self.site.timers != timers {
+            self.egress.set_timers(self.site.timers, now);
+        }
         self.shard(In::Site(self.site.clone()), now);
     }
 

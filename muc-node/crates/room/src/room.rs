@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jid::{BareJid, Jid};
 use warren_model::{
-    Affiliation, AffiliationRow, Birth, Epoch, Generation, Now, Role, RoomConfig, RoomId, RoomRow, Seq, UnixMs,
+    Affiliation, AffiliationRow, Birth, Direction, Epoch, Generation, Now, PeeringView, Role, RoomConfig, RoomId,
+    RoomRow, Seq, UnixMs,
 };
 use warren_xmpp::cast::PathState;
 use warren_xmpp::{Kind, Stanza};
@@ -154,6 +155,11 @@ impl Room {
             .iter()
             .flat_map(|o| o.sessions.iter().map(|s| (o.nick.to_string(), s.jid.clone(), o.role, o.is_local())))
             .collect()
+    }
+
+    /// Where each peering stands.
+    pub fn peerings(&self) -> impl Iterator<Item = (&BareJid, Direction, PeeringView)> {
+        self.peerings.iter().map(|(peer, peering)| (peer, peering.row.direction, peering.view()))
     }
 
     /// How many sessions are in the room.

@@ -140,6 +140,7 @@ impl MemorySite {
         match self.running.as_mut().and_then(|running| running.answers.pop()) {
             Some(Outcome::Done(_)) => Ok(()),
             Some(Outcome::Refused(why)) => bail!("{name} was refused: {why}"),
+            Some(Outcome::Failed(why)) => bail!("{name} was not taken: {why}"),
             None => bail!("{name} was not answered"),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jid::{BareJid, Jid};
-use warren_model::{Direction, Flavour, Now, PeerTimers, PeeringRow, PeeringState, Row, Seq, UnixMs};
+use warren_model::{Direction, Flavour, Now, PeerTimers, PeeringRow, PeeringState, PeeringView, Row, Seq, UnixMs};
 use warren_xmpp::{Stanza, StanzaError};
 
 use crate::catchup::Target;
@@ -106,6 +106,19 @@ impl Peering {
             retry_at: None,
             tries: 0,
             lost_since: None,
+        }
+    }
+
+    /// In the words of status.
+    pub(crate) fn view(&self) -> PeeringView {
+        match self.phase {
+            Phase::Idle => PeeringView::Idle,
+            Phase::Up | Phase::Leaving => PeeringView::Joined,
+            Phase::Syncing if self.lost_since.is_some() || self.chained => PeeringView::Degraded,
+            Phase::Joining if self.lost_since.is_some() => PeeringView::Unreachable,
+            Phase::Joining | Phase::Syncing => PeeringView::Connecting,
+            Phase::Down => PeeringView::Unreachable,
+            Phase::Rejected => PeeringView::Rejected,
         }
     }
 
