@@ -243,6 +243,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_arrives() {
+        use PeeringView as V;
         assert_eq!(Object::try_from(object(&peer())), Ok(peer()));
         let holder = Some((name(), "v".to_owned()));
         let refusal = Refusal { reason: "A".into(), message: "b".into(), field: "c".into(), holder };
@@ -255,7 +256,6 @@ mod tests {
         ] {
             assert_eq!(Answer::try_from(proto::ApplyResponse::from(answer.clone())), Ok(answer));
         }
-        use PeeringView as V;
         let states = [V::Idle, V::Connecting, V::Joined, V::Degraded, V::Unreachable, V::Denied, V::Rejected];
         let peerings = states.iter().enumerate().map(|(i, state)| PeeringReport {
             peer: jid::BareJid::new(&format!("r{i}@talk.denmark.lit")).unwrap(),
