@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use warren_model::{RoomId, Row, Seq};
 use warren_store::conformance::rows::{NOW, bare, message, occupant, room, work};
-use warren_store::{Backend, Incarnation, Memory, Options, Reader, Sqlite, Window, Work};
+use warren_store::{Backend, Incarnation, Memory, Options, Postgres, PostgresOptions, Reader, Sqlite, Window, Work};
+use warren_test_postgres::{Durability, Server};
 
 const ROOMS: u64 = 100;
 
@@ -104,6 +105,11 @@ fn main() {
     let mut sqlite = Sqlite::open(dir.path().join("measure.db"), Options::default()).expect("open");
     appends("SQLite", &mut sqlite);
     reads("SQLite", &mut sqlite);
+    let server = Server::start(Durability::Disk).expect("a server");
+    let dsn = server.database().expect("a database");
+    let mut postgres = Postgres::open(&dsn, PostgresOptions::default()).expect("open");
+    appends("PostgreSQL", &mut postgres);
+    reads("PostgreSQL", &mut postgres);
     let mut memory = Memory::new();
     appends("memory", &mut memory);
 }

@@ -44,7 +44,7 @@ pub enum StoreError {
     },
     /// The file is something else.
     #[error(
-        "{path} is not a Warren store ({why}): name another file, or move this one away to start with an empty store",
+        "{path} is not a Warren store ({why}): name another file or database, or move this one away to start with an empty store",
         path = path.display()
     )]
     NotAStore {
@@ -62,6 +62,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// What the system said.
+        why: String,
+    },
+    /// There is no connection to its server.
+    #[error("the store {name} cannot be reached ({why}): check its connection string, its server and its user")]
+    Unreachable {
+        /// Server and database.
+        name: String,
+        /// What the server or the system said.
         why: String,
     },
     /// A row cannot be read back.

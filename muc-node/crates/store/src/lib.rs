@@ -1,4 +1,4 @@
-//! The store: its contract, a model that can fail on purpose, SQLite, one conformance suite.
+//! The store: its contract, a model that can fail on purpose, SQLite, PostgreSQL, one conformance suite.
 //!
 //! # What is kept
 //!
@@ -23,9 +23,8 @@
 //! # Threads
 //!
 //! All verbs block. A backend runs on threads of its own ([`Writer`], [`Readers`]) and answers through callbacks.
-//! A PostgreSQL backend is one more implementation of [`Backend`] and [`Reader`] whose verbs drive its async client
-//! to completion inside these threads; nothing above this crate changes, and the suite (feature `conformance`)
-//! runs on it as it is.
+//! [`Postgres`] drives its asynchronous client to completion inside these threads; nothing above this crate notices,
+//! and the suite (feature `conformance`) runs on all of them as it is.
 
 use jid::BareJid;
 use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, UnixMs};
@@ -37,6 +36,7 @@ mod error;
 mod faulty;
 mod memory;
 mod model;
+mod postgres;
 mod queue;
 mod reader;
 
@@ -51,6 +51,7 @@ pub use error::{CommitError, StoreError};
 pub use faulty::{Faulty, TxId};
 pub use memory::Memory;
 pub use model::Model;
+pub use postgres::{Postgres, PostgresOptions, PostgresReader};
 pub use queue::{Completion, LaneQueue, Limits, Step};
 pub use reader::{ReadRequest, Readers};
 

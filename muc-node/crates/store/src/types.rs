@@ -113,3 +113,16 @@ impl Spans {
         &self.list
     }
 }
+
+/// `[[room, first, last], …]`
+pub(crate) fn spans_to_text(spans: &[Span]) -> String {
+    let triples: Vec<_> = spans.iter().map(|s| (s.room.0, s.first.0, s.last.0)).collect();
+    // Arrays of numbers: this cannot fail.
+    serde_json::to_string(&triples).unwrap_or_default()
+}
+
+/// As [`spans_to_text`] wrote it.
+pub(crate) fn spans_from_text(text: &str) -> serde_json::Result<Vec<Span>> {
+    let triples: Vec<(u64, u64, u64)> = serde_json::from_str(text)?;
+    Ok(triples.into_iter().map(|(r, f, l)| Span { room: RoomId(r), first: Seq(f), last: Seq(l) }).collect())
+}

@@ -8,8 +8,8 @@ use warren_model::{
     PeeringRow, RoomId, RoomRow, RoomRows, Secret, Seq, UnixMs,
 };
 
-use super::write::spans_from_text;
 use crate::code::Code;
+use crate::types::spans_from_text;
 use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Span, StoreError, Touched, Window};
 
 type Sql<T> = rusqlite::Result<T>;

@@ -9,8 +9,8 @@ use warren_model::{
 
 use super::read::{int, unsigned};
 use crate::code::Code;
-use crate::types::Spans;
-use crate::{CommitError, Incarnation, Ownership, Span, Work};
+use crate::types::{Spans, spans_to_text};
+use crate::{CommitError, Incarnation, Ownership, Work};
 
 /// What stopped a transaction before its end.
 pub enum Stop {
@@ -105,19 +105,6 @@ pub fn group(conn: &Connection, lane: Lane, work: &[Work]) -> Result<Batch, Stop
         )?;
     }
     Ok(Batch(unsigned(batch)))
-}
-
-/// `[[room, first, last], …]`
-fn spans_to_text(spans: &[Span]) -> String {
-    let triples: Vec<_> = spans.iter().map(|s| (s.room.0, s.first.0, s.last.0)).collect();
-    // Arrays of numbers: this cannot fail.
-    serde_json::to_string(&triples).unwrap_or_default()
-}
-
-/// As [`spans_to_text`] wrote it.
-pub fn spans_from_text(text: &str) -> serde_json::Result<Vec<Span>> {
-    let triples: Vec<(u64, u64, u64)> = serde_json::from_str(text)?;
-    Ok(triples.into_iter().map(|(r, f, l)| Span { room: RoomId(r), first: Seq(f), last: Seq(l) }).collect())
 }
 
 struct Group<'a> {

@@ -2,7 +2,8 @@
 
 use tempfile::TempDir;
 use warren_store::conformance::{Fixture, suite};
-use warren_store::{Memory, Model, Options, Sqlite};
+use warren_store::{Memory, Model, Options, Postgres, PostgresOptions, Sqlite};
+use warren_test_postgres::Server;
 
 struct Models;
 
@@ -46,6 +47,23 @@ impl Fixture for Files {
     }
 }
 
+/// Databases of one server; a store's connection string beside it.
+struct Databases {
+    last: String,
+}
+
+impl Fixture for Databases {
+    type B = Postgres;
+    fn open(&mut self) -> Postgres {
+        self.last = Server::shared().database().unwrap();
+        Postgres::open(&self.last, PostgresOptions::default()).unwrap()
+    }
+    fn reopen(&mut self, store: Postgres) -> Postgres {
+        drop(store);
+        Postgres::open(&self.last, PostgresOptions::default()).unwrap()
+    }
+}
+
 #[test]
 fn model_conforms() {
     suite(&mut Models);
@@ -59,4 +77,9 @@ fn memory_conforms() {
 #[test]
 fn sqlite_conforms() {
     suite(&mut Files { dir: TempDir::new().unwrap(), n: 0 });
+}
+
+#[test]
+fn postgres_conforms() {
+    suite(&mut Databases { last: String::new() });
 }

@@ -1,4 +1,4 @@
-//! Random works on the model and on SQLite give the same answers and the same reads.
+//! Random works on the model, on SQLite and on PostgreSQL give the same answers and the same reads.
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -6,7 +6,10 @@ use warren_model::{Affiliation, Batch, Epoch, Lane, LogKind, Path, RoomId, Row, 
 use warren_store::conformance::rows::{
     EPOCH, NOW, affiliation, everything, jid, key, message, object, occupant, peering, room,
 };
-use warren_store::{Backend, CommitError, Incarnation, Model, Options, Reader, Sqlite, Window, Work};
+use warren_store::{
+    Backend, CommitError, Incarnation, Model, Options, Postgres, PostgresOptions, Reader, Sqlite, Window, Work,
+};
+use warren_test_postgres::Server;
 
 const DOMAINS: [&str; 2] = ["rooms.example", "other.example"];
 const PATHS: [&str; 3] = ["a.example", "b.example", "c.example"];
@@ -150,5 +153,14 @@ proptest! {
         let (expected, found) = (apply(&mut model, &ops), apply(&mut sqlite, &ops));
         prop_assert_eq!(expected, found);
         prop_assert_eq!(details(&mut model), details(&mut sqlite));
+    }
+
+    #[test]
+    fn postgres_does_as_the_model_does(ops in prop::collection::vec(op(), 1..40)) {
+        let mut model = Model::new();
+        let mut postgres = Postgres::open(&Server::shared().database().unwrap(), PostgresOptions::default()).unwrap();
+        let (expected, found) = (apply(&mut model, &ops), apply(&mut postgres, &ops));
+        prop_assert_eq!(expected, found);
+        prop_assert_eq!(details(&mut model), details(&mut postgres));
     }
 }

@@ -5,6 +5,8 @@ mod conformance;
 mod durability;
 mod equivalence;
 mod faulty;
+mod postgres;
+mod postgres_faults;
 mod queue;
 mod sqlite;
 mod writer;
