@@ -197,6 +197,7 @@ fn sqlite_row() -> Result<f64> {
         shard: Shard(0),
         epoch: ownership.epoch,
         fresh: false,
+        routed: None,
         rows,
     };
     let room = |n: u64| -> Result<Work> {

@@ -323,7 +323,8 @@ impl Pod {
         match out {
             Out::Load { room } => self.requests.push(Request::Load(room)),
             Out::Submit { ticket, room, shard, epoch, fresh, rows } => {
-                self.requests.push(Request::Write(Work::Room { ticket, room, shard, epoch, fresh, rows }));
+                let work = Work::Room { ticket, room, shard, epoch, fresh, routed: None, rows };
+                self.requests.push(Request::Write(work));
             }
             Out::Read { room, read, after, max } => {
                 self.requests.push(Request::Page { room, read, after, max });

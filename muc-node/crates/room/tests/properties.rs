@@ -113,6 +113,7 @@ impl World {
                 shard: warren_model::Shard::of(self.room.jid()),
                 epoch: self.epoch,
                 fresh: false,
+                routed: None,
                 rows,
             };
             self.store.commit(self.lane, &[work]).expect("the room writes what the store takes");

@@ -73,8 +73,8 @@ fn reads(name: &str, store: &mut dyn Backend) {
     });
     let lane = store.take_over(Incarnation(2), NOW).expect("take_over");
     let own = |rows| match work(1, rows) {
-        Work::Room { ticket, room, shard, fresh, rows, .. } => {
-            Work::Room { ticket, room, shard, epoch: lane.epoch, fresh, rows }
+        Work::Room { ticket, room, shard, fresh, routed, rows, .. } => {
+            Work::Room { ticket, room, shard, epoch: lane.epoch, fresh, routed, rows }
         }
         other => other,
     };

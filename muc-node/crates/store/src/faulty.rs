@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use warren_model::{Batch, Lane, UnixMs};
 
-use crate::{CommitError, Incarnation, Model, Ownership, Resolved, Work};
+use crate::{Cluster, CommitError, Incarnation, Model, Ownership, Resolved, Work};
 
 /// A transaction; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +50,12 @@ impl Faulty {
     /// A take-over, at once. A transaction in flight either was moved on before, or finds its lane closed.
     pub fn take_over(&mut self, incarnation: Incarnation, now: UnixMs) -> Ownership {
         self.durable.take_over(incarnation, now)
+    }
+
+    /// The verbs of a cluster, at once, as [`Faulty::take_over`]: a transaction in flight on a lane that is closed
+    /// finds it closed.
+    pub fn cluster(&mut self) -> &mut impl Cluster {
+        &mut self.durable
     }
 
     /// Starts a transaction. `known` is the last batch of the lane that its owner knows to have happened.

@@ -20,6 +20,12 @@
 //! A commit happens whole or not at all. [`LaneQueue`] turns single works into such groups and keeps the order of
 //! a room when something fails; [`Writer`] runs it on a thread, the simulator runs it over [`Faulty`].
 //!
+//! # Several pods
+//!
+//! A store that several pods write on has a lane or more for each of them, and owners for each shard and link:
+//! [`Cluster`]. There no take-over of the whole store happens; a commit is fenced by the pod's own lane and by the
+//! epoch of each work's shard.
+//!
 //! # Threads
 //!
 //! All verbs block. A backend runs on threads of its own ([`Writer`], [`Readers`]) and answers through callbacks.
@@ -27,8 +33,9 @@
 //! and the suite (feature `conformance`) runs on all of them as it is.
 
 use jid::BareJid;
-use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, UnixMs};
+use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, Shard, UnixMs};
 
+mod cluster;
 pub mod code;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -47,16 +54,19 @@ mod writer;
 
 pub use warren_model::Incarnation;
 
+pub use cluster::{
+    Assignment, Claim, Closed, Cluster, Join, Joined, LinkRow, Moved, PodRow, PodState, ShardRow, TakeOver, Thing, View,
+};
 pub use error::{CommitError, StoreError};
 pub use faulty::{Faulty, TxId};
 pub use memory::Memory;
 pub use model::Model;
-pub use postgres::{Postgres, PostgresOptions, PostgresReader};
+pub use postgres::{Postgres, PostgresCluster, PostgresOptions, PostgresReader};
 pub use queue::{Completion, LaneQueue, Limits, Step};
 pub use reader::{ReadRequest, Readers};
 
 pub use sqlite::{Options, Sqlite, SqliteReader};
-pub use types::{LaneRow, Ownership, Resolved, RoomSummary, Span, Touched, Window};
+pub use types::{LaneRow, Ownership, Resolved, RoomSummary, Routed, Span, Touched, Window};
 pub use work::Work;
 pub use writer::{OnCompletion, Refused, Submitter, Task, Writer};
 
@@ -93,6 +103,9 @@ pub trait Reader: Send {
     /// Which log rows the batches of a lane after `after` wrote: by batch, in a batch in order of first writing.
     /// Rooms that are gone since are left out.
     fn touched(&mut self, lane: Lane, after: Batch) -> Result<Vec<Touched>, StoreError>;
+
+    /// What other pods have routed to a shard, by source.
+    fn routed(&mut self, shard: Shard) -> Result<Vec<Routed>, StoreError>;
 
     /// All lanes that are open or still have something to deliver, by number.
     fn lanes(&mut self) -> Result<Vec<LaneRow>, StoreError>;

@@ -2,6 +2,8 @@
 
 use warren_model::{Batch, Epoch, Lane, Object, ObjectName, Path, RoomId, Row, Seq, Shard, Ticket};
 
+use crate::Routed;
+
 /// One indivisible piece of a group commit.
 ///
 /// | row | effect | rejected when |
@@ -31,6 +33,9 @@ pub enum Work {
         /// The first work of this room since it was loaded or made. [`crate::LaneQueue`] fails all later works of
         /// a room once one has failed, since they build on it; a fresh one ends that. Backends ignore it.
         fresh: bool,
+        /// The stanza that led to the rows, if another pod routed it here: the shard's number of that source rises
+        /// to it, and never falls, so that a repeat is known after a fail-over too.
+        routed: Option<Routed>,
         /// In order.
         rows: Vec<Row>,
     },
@@ -92,13 +97,16 @@ impl Work {
             Ok(_) => Ok(()),
             Err(_) => Err(format!("{what} {n} is out of range")),
         };
-        let Self::Room { room: id, rows, .. } = self else {
+        let Self::Room { room: id, routed, rows, .. } = self else {
             return match self {
                 Self::Watermark { lane, batch, .. } => fits("lane", lane.0).and(fits("batch", batch.0)),
                 _ => Ok(()),
             };
         };
         fits("room", id.0)?;
+        if let Some(routed) = routed {
+            fits("number", routed.n)?;
+        }
         for row in rows {
             match row {
                 Row::Room(r) => {

@@ -1,5 +1,6 @@
 //! What every backend must do, as one suite. A new backend runs [`suite`] unchanged.
 
+pub mod cluster;
 mod rooms;
 pub mod rows;
 
@@ -11,7 +12,7 @@ use self::rows::{
     ALL, EPOCH, Everything, NOW, affiliation, bare, everything, key, message, object, occupant, peering, room,
     ticketed, work,
 };
-use crate::{Backend, CommitError, Completion, Incarnation, Limits, Resolved, Work, Writer};
+use crate::{Backend, CommitError, Completion, Incarnation, Limits, Resolved, Routed, Work, Writer};
 
 /// How the suite gets stores.
 pub trait Fixture {
@@ -43,6 +44,7 @@ pub fn suite<F: Fixture>(fixture: &mut F) {
     rooms::foreign_ids_are_remembered_once(&mut fixture.open());
     batches_watermarks_and_their_end(&mut fixture.open());
     rooms::log_is_trimmed_in_steps(&mut fixture.open());
+    routed_stanzas_are_counted(&mut fixture.open());
     rooms::rooms_are_listed(&mut fixture.open());
     objects_come_back(&mut fixture.open());
     large_payloads_and_groups(&mut fixture.open());
@@ -167,11 +169,20 @@ fn broken_rules_are_rejected(store: &mut dyn Backend) {
         assert_eq!(rejected_at(store, lane, &group), Some(1), "{group:?}");
     }
     let id = RoomId(1 << 63);
-    let huge = Work::Room { ticket: Ticket(0), room: id, shard: Shard(0), epoch: EPOCH, fresh: true, rows: vec![] };
+    let huge = Work::Room {
+        ticket: Ticket(0),
+        room: id,
+        shard: Shard(0),
+        epoch: EPOCH,
+        fresh: true,
+        routed: None,
+        rows: vec![],
+    };
     assert_eq!(rejected_at(store, lane, &[huge]), Some(0));
     let id = RoomId(1);
     let rows = vec![Row::Log(message(1))];
-    let stale = Work::Room { ticket: Ticket(0), room: id, shard: Shard(0), epoch: Epoch(1), fresh: true, rows };
+    let stale =
+        Work::Room { ticket: Ticket(0), room: id, shard: Shard(0), epoch: Epoch(1), fresh: true, routed: None, rows };
     assert_eq!(rejected_at(store, lane, &[stale]), Some(0));
     assert_eq!(all(store), before);
 }
@@ -207,6 +218,28 @@ fn batches_watermarks_and_their_end(store: &mut dyn Backend) {
     assert!(store.watermarks().expect("watermarks").is_empty(), "they go with their lane");
     commit(store, second, &[mark(first, &near, 5)]);
     assert!(store.watermarks().expect("watermarks").is_empty(), "and are not kept for a lane that is gone");
+}
+
+fn routed_stanzas_are_counted(store: &mut dyn Backend) {
+    let lane = with_room(store);
+    let from = |shard: u32, source: u128, n: u64, rows: Vec<Row>| {
+        let routed = Some(Routed { source: Incarnation(source), n });
+        let (ticket, room, shard) = (Ticket(0), RoomId(1), Shard(shard));
+        Work::Room { ticket, room, shard, epoch: EPOCH, fresh: false, routed, rows }
+    };
+    let counted = |store: &mut dyn Backend, shard: u32| {
+        store.routed(Shard(shard)).expect("routed").iter().map(|r| (r.source.0, r.n)).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(store, 1), []);
+    commit(store, lane, &[from(1, 7, 3, vec![]), from(1, 5, 1, vec![]), from(2, 7, 9, vec![]), from(1, 7, 4, vec![])]);
+    assert_eq!(counted(store, 1), [(5, 1), (7, 4)]);
+    assert_eq!(counted(store, 2), [(7, 9)]);
+    commit(store, lane, &[from(1, 7, 2, vec![Row::Log(message(1))]), from(1, 5, 2, vec![])]);
+    assert_eq!(counted(store, 1), [(5, 2), (7, 4)], "they never fall");
+    let taken = from(1, 7, 8, vec![Row::Log(message(1))]);
+    assert_eq!(rejected_at(store, lane, &[taken, from(1, 5, 9, vec![])]), Some(0));
+    assert_eq!(rejected_at(store, lane, &[from(1, 7, 1 << 63, vec![])]), Some(0));
+    assert_eq!(counted(store, 1), [(5, 2), (7, 4)], "nor rise without the rows that they stand for");
 }
 
 fn objects_come_back(store: &mut dyn Backend) {

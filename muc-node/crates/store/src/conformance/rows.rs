@@ -107,7 +107,7 @@ pub fn work(room: u64, rows: Vec<Row>) -> Work {
 /// Rows of a room as a work with a ticket.
 pub fn ticketed(ticket: u64, room: u64, rows: Vec<Row>) -> Work {
     let room = RoomId(room);
-    Work::Room { ticket: Ticket(ticket), room, shard: Shard(1), epoch: EPOCH, fresh: false, rows }
+    Work::Room { ticket: Ticket(ticket), room, shard: Shard(1), epoch: EPOCH, fresh: false, routed: None, rows }
 }
 
 /// A declared room, or a peer whose name has a `-`.

@@ -1,5 +1,6 @@
 //! The store in memory: the contract in its simplest form, and the yardstick for the others.
 
+mod cluster;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,11 +9,14 @@ use std::sync::Arc;
 use jid::{BareJid, Jid};
 use warren_model::{
     AffiliationRow, Batch, Epoch, FmucKeyRow, Lane, LogRow, Object, ObjectName, OccupantRow, Path, PeeringRow, RoomId,
-    RoomRow, Row, Seq, UnixMs,
+    RoomRow, Row, Seq, Shard, UnixMs,
 };
 
 use crate::types::Spans;
-use crate::{Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, Span, StoreError, Work};
+use crate::{
+    Backend, CommitError, Incarnation, LaneRow, Ownership, PodRow, PodState, Reader, Resolved, Routed, Span,
+    StoreError, Thing, Work,
+};
 
 /// A store in memory. A clone is a snapshot: it shares what is equal and costs little.
 ///
@@ -28,6 +32,10 @@ pub struct Model {
     objects: BTreeMap<ObjectName, Object>,
     rooms: BTreeMap<RoomId, Arc<Room>>,
     addresses: BTreeMap<Address, RoomId>,
+    routed: BTreeMap<(Shard, Incarnation), u64>,
+    pods: BTreeMap<Incarnation, PodRow>,
+    /// Shards and links that ever had an owner.
+    owned: BTreeMap<Thing, (Option<Incarnation>, Epoch)>,
 }
 
 /// Domain and localpart, in the order of lists.
@@ -55,6 +63,12 @@ impl Room {
             keys: BTreeMap::new(),
         }
     }
+}
+
+/// The epoch after one: Unix seconds, so that a restored backup does not repeat one, and higher in any case.
+fn raised(epoch: Epoch, now: UnixMs) -> Epoch {
+    let seconds = u32::try_from(now.0 / 1000).unwrap_or(u32::MAX);
+    Epoch(epoch.0.saturating_add(1).max(seconds))
 }
 
 fn address(jid: &BareJid) -> Address {
@@ -87,8 +101,15 @@ impl Model {
         for lane in self.lanes.values_mut() {
             lane.open = false;
         }
-        let seconds = u32::try_from(now.0 / 1000).unwrap_or(u32::MAX);
-        self.epoch = Epoch(self.epoch.0.saturating_add(1).max(seconds));
+        for pod in self.pods.values_mut().filter(|pod| pod.state == PodState::Open) {
+            pod.state = PodState::Gone;
+        }
+        let mut highest = self.epoch;
+        for (owner, epoch) in self.owned.values_mut() {
+            *owner = None;
+            highest = highest.max(*epoch);
+        }
+        self.epoch = raised(highest, now);
         self.last_lane += 1;
         let (lane, epoch, batch) = (Lane(self.last_lane), self.epoch, Batch(0));
         self.lanes.insert(lane, LaneRow { lane, incarnation, epoch, batch, open: true });
@@ -98,10 +119,11 @@ impl Model {
     /// As [`Backend::commit`]; never `Failed` or `Unknown`.
     pub fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
         self.fence(lane)?;
+        let opened = self.lanes.get(&lane).map(|row| row.epoch).unwrap_or_default();
         let mut overlay = Overlay::default();
         for (index, w) in work.iter().enumerate() {
             w.check()
-                .and_then(|()| self.check(&mut overlay, w))
+                .and_then(|()| self.check(opened, &mut overlay, w))
                 .map_err(|why| CommitError::Rejected { index: Some(index), why })?;
         }
         // From here on nothing fails.
@@ -131,10 +153,13 @@ impl Model {
         if self.lanes.get(&lane).is_some_and(|l| l.open) { Ok(()) } else { Err(CommitError::Fenced) }
     }
 
-    fn check(&self, over: &mut Overlay, work: &Work) -> Result<(), String> {
-        let Work::Room { room: id, epoch, rows, .. } = work else { return Ok(()) };
-        if *epoch < self.epoch {
-            return Err(format!("room {id}: decided under epoch {epoch}, the store is at {}", self.epoch));
+    fn check(&self, opened: Epoch, over: &mut Overlay, work: &Work) -> Result<(), String> {
+        let Work::Room { room: id, shard, epoch, rows, .. } = work else { return Ok(()) };
+        if *epoch < opened {
+            return Err(format!("room {id}: decided under epoch {epoch}, the lane is at {opened}"));
+        }
+        if self.owned.get(&Thing::Shard(*shard)).is_some_and(|(_, now)| now > epoch) {
+            return Err(format!("room {id}: its shard has another owner since"));
         }
         let here = |over: &Overlay| match over.rooms.get(id) {
             Some(address) => address.clone(),
@@ -182,7 +207,15 @@ impl Model {
 
     fn apply(&mut self, work: &Work, spans: &mut Spans) {
         match work {
-            Work::Room { room, rows, .. } => rows.iter().for_each(|row| self.apply_row(*room, row, spans)),
+            Work::Room { room, shard, routed, rows, .. } => {
+                if let Some(Routed { source, n }) = routed {
+                    let highest = self.routed.entry((*shard, *source)).or_default();
+                    *highest = (*highest).max(*n);
+                }
+                for row in rows {
+                    self.apply_row(*room, row, spans);
+                }
+            }
             Work::Watermark { lane, path, batch } => {
                 if self.lanes.contains_key(lane) {
                     let mark = self.watermarks.entry((*lane, path.clone())).or_default();

@@ -17,8 +17,8 @@ use warren_model::{
     RoomRow, Row, Shard,
 };
 
-use crate::Work;
 use crate::types::Spans;
+use crate::{Incarnation, Work};
 
 /// What is written in one step.
 #[derive(Default)]
@@ -97,6 +97,8 @@ pub struct Group<'a> {
     pub spans: Spans,
     /// The lowest epoch of each shard's works.
     pub shards: BTreeMap<Shard, Epoch>,
+    /// The highest number of each source.
+    pub routed: BTreeMap<(Shard, Incarnation), u64>,
     /// The lowest of all.
     pub epoch: Option<Epoch>,
 }
@@ -121,7 +123,11 @@ impl<'a> Group<'a> {
 
     fn add(&mut self, work: &'a Work) {
         match work {
-            Work::Room { room, shard, epoch, rows, .. } => {
+            Work::Room { room, shard, epoch, routed, rows, .. } => {
+                if let Some(routed) = routed {
+                    let highest = self.routed.entry((*shard, routed.source)).or_default();
+                    *highest = (*highest).max(routed.n);
+                }
                 let least = self.shards.entry(*shard).or_insert(*epoch);
                 *least = (*least).min(*epoch);
                 self.epoch = Some(self.epoch.map_or(*epoch, |least| least.min(*epoch)));

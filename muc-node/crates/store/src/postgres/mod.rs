@@ -7,8 +7,8 @@
 //! - The row of a **shard** guards moves between two pods that both live and whose lanes stay open: a commit looks,
 //!   after it has the lane's lock, whether a shard of its works has a higher epoch than they were decided under
 //!   (then the work is rejected); a move locks the lanes of the owner that loses the shard. So a commit is either
-//!   seen by whoever loads the shard's rooms after the move, or does not happen. A store of one pod has no such rows
-//!   and pays one look into an empty table.
+//!   seen by whoever loads the shard's rooms after the move, or does not happen. One pod that has the whole store
+//!   works under an epoch above those of all shards.
 //! - The key `(room, seq)` of the log is the second fence, whatever else went wrong.
 //!
 //! # What is asked of the server
@@ -18,6 +18,7 @@
 //! wait for its standbys, counts as unknown until a later write was replicated. Decisions never use its clock.
 //! Connections keep settings and prepared statements, so a proxy that pools them by transaction does not do.
 
+mod cluster;
 mod dsn;
 mod group;
 mod read;
@@ -30,13 +31,14 @@ mod write;
 use std::time::Duration;
 
 use jid::BareJid;
-use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, UnixMs};
+use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, Shard, UnixMs};
 
+pub use self::cluster::PostgresCluster;
 use self::schema::Found;
 use self::session::{Connection, Target, Trouble, on};
 use crate::{
-    Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, RoomSummary, StoreError, Touched, Window,
-    Work,
+    Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, RoomSummary, Routed, StoreError, Touched,
+    Window, Work,
 };
 
 /// How long things may take.
@@ -91,6 +93,11 @@ impl Postgres {
         }
         let reads = PostgresReader { connection: Connection::new(target.clone(), false) };
         Ok(Self { target, writer, reads })
+    }
+
+    /// The verbs of a cluster, on a connection of their own.
+    pub fn cluster(&self) -> PostgresCluster {
+        PostgresCluster { connection: Connection::new(self.target.clone(), true) }
     }
 
     /// Server and database, without a password.
@@ -161,6 +168,9 @@ impl Reader for PostgresReader {
     fn touched(&mut self, lane: Lane, after: Batch) -> Result<Vec<Touched>, StoreError> {
         again!(self.connection, |wire| read::touched(wire, lane, after))
     }
+    fn routed(&mut self, shard: Shard) -> Result<Vec<Routed>, StoreError> {
+        again!(self.connection, |wire| read::routed(wire, shard))
+    }
     fn lanes(&mut self) -> Result<Vec<LaneRow>, StoreError> {
         again!(self.connection, |wire| read::lanes(wire))
     }
@@ -196,6 +206,9 @@ impl Reader for Postgres {
     }
     fn touched(&mut self, lane: Lane, after: Batch) -> Result<Vec<Touched>, StoreError> {
         self.reads.touched(lane, after)
+    }
+    fn routed(&mut self, shard: Shard) -> Result<Vec<Routed>, StoreError> {
+        self.reads.routed(shard)
     }
     fn lanes(&mut self) -> Result<Vec<LaneRow>, StoreError> {
         self.reads.lanes()

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 use warren_model::{
     AffiliationRow, Batch, Birth, Epoch, FmucKeyRow, Generation, Lane, LogRow, Object, ObjectName, OccupantRow, Path,
-    PeeringRow, RoomId, RoomRow, RoomRows, Secret, Seq, UnixMs,
+    PeeringRow, RoomId, RoomRow, RoomRows, Secret, Seq, Shard, UnixMs,
 };
 
 use super::group::fmuc_key;
@@ -13,7 +13,7 @@ use super::session::{Call, Param, Trouble, Wire};
 use super::write::all;
 use crate::code::Code;
 use crate::types::spans_from_text;
-use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Touched, Window};
+use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Routed, Touched, Window};
 
 /// A number for SQL. What is too large is larger than all that is stored (`Work::check`).
 pub fn int(n: u64) -> i64 {
@@ -65,6 +65,10 @@ impl<'a> Columns<'a> {
         let Some(text) = self.get::<Option<&str>>()? else { return Ok(None) };
         let n = u128::from_str_radix(text, 16).map_err(|e| self.corrupt(format!("{text:?}: {e}")))?;
         Ok(Some(Incarnation(n)))
+    }
+    /// A start of a pod that must be there.
+    pub fn some_incarnation(&mut self) -> Result<Incarnation, Trouble> {
+        self.incarnation()?.ok_or_else(|| self.corrupt("it is missing"))
     }
     fn seq(&mut self) -> Result<Seq, Trouble> {
         self.num().map(Seq)
@@ -314,12 +318,18 @@ async fn written(wire: &mut Wire, lane: Lane, after: Batch) -> Result<Vec<Touche
         .collect())
 }
 
+pub async fn routed(wire: &mut Wire, shard: Shard) -> Result<Vec<Routed>, Trouble> {
+    let sql = "SELECT source, n FROM routed WHERE shard = $1 ORDER BY source";
+    let rows = wire.call(Call::new(sql, [Box::new(i64::from(shard.0))])).await?;
+    each(&rows, |c| Ok(Routed { source: c.some_incarnation()?, n: c.num()? }))
+}
+
 pub async fn lanes(wire: &mut Wire) -> Result<Vec<LaneRow>, Trouble> {
     let sql = "SELECT id, incarnation, epoch, batch, open FROM lane ORDER BY id";
     each(&wire.call(Call::plain(sql)).await?, |c| {
         Ok(LaneRow {
             lane: Lane(c.num()?),
-            incarnation: c.incarnation()?.ok_or_else(|| c.corrupt("it is missing"))?,
+            incarnation: c.some_incarnation()?,
             epoch: c.epoch()?,
             batch: Batch(c.num()?),
             open: c.get()?,

@@ -8,6 +8,7 @@ use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, ObjectName, Occupant
 use super::group::{Change, Key, RoomChange, Segment, session_key};
 use super::read::{int, small};
 use super::session::{Call, Param};
+use crate::Incarnation;
 use crate::code::Code;
 
 /// Fails (by a division by zero, since there is no portable `ASSERT`) unless all these rooms are there.
@@ -80,6 +81,10 @@ const WATERMARK: &str = "INSERT INTO watermark (lane, local, remote, batch) \
     FROM unnest($1::int8[], $2::text[], $3::text[], $4::int8[]) AS w(lane, local, remote, batch) \
     JOIN lane ON lane.id = w.lane \
     ON CONFLICT (lane, local, remote) DO UPDATE SET batch = greatest(watermark.batch, excluded.batch)";
+
+const ROUTED: &str = "INSERT INTO routed (shard, source, n) \
+    SELECT * FROM unnest($1::int8[], $2::text[], $3::int8[]) \
+    ON CONFLICT (shard, source) DO UPDATE SET n = greatest(routed.n, excluded.n)";
 
 const OBJECT: &str = "INSERT INTO object (kind, namespace, name, uid, generation, digest, body) \
     VALUES ($1, $2, $3, $4, $5, $6, $7) \
@@ -266,6 +271,14 @@ fn keys<'a>(keys: &BTreeMap<(RoomId, Key, u64), &'a FmucKeyRow>) -> Call<'a> {
         column(&rows, |r| int(r.2.at.0)),
     ];
     Call::new(FMUC_KEY, columns)
+}
+
+/// What other pods routed.
+pub fn routed<'a>(sources: &BTreeMap<(Shard, Incarnation), u64>) -> Option<Call<'a>> {
+    let rows: Vec<_> = sources.iter().collect();
+    let columns =
+        [column(&rows, |r| i64::from(r.0.0.0)), column(&rows, |r| r.0.1.to_string()), column(&rows, |r| int(*r.1))];
+    (!rows.is_empty()).then(|| Call::new(ROUTED, columns))
 }
 
 fn watermarks<'a>(marks: &BTreeMap<(Lane, &'a Path), Batch>) -> Call<'a> {

@@ -62,6 +62,7 @@ CREATE TABLE shard (
     epoch int8 NOT NULL
 );
 CREATE INDEX shard_incarnation ON shard (incarnation);
+INSERT INTO shard (id, incarnation, epoch) SELECT id, NULL, 0 FROM generate_series(0, 4095) AS all_of_them(id);
 CREATE TABLE link (
     local text COLLATE "C" NOT NULL,
     remote text COLLATE "C" NOT NULL,

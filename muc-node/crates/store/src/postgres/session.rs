@@ -46,7 +46,7 @@ impl<'a> Call<'a> {
 pub enum Trouble {
     /// The server refused a statement for a reason that lies in the data; it would do so again.
     Rule(String),
-    /// The server refused it for another reason. The connection goes on.
+    /// The server refused it for another reason.
     Refused(String),
     /// The connection is over, or of no use; what it was asked last was not to commit.
     Lost(String),
@@ -61,9 +61,9 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Whether the connection is of no more use.
+    /// Whether the connection is of no more use, or may be inside a transaction that nobody ends: a new one is cheap.
     fn ends(&self) -> bool {
-        matches!(self, Self::Lost(_) | Self::Unknown(_))
+        !matches!(self, Self::Fenced | Self::Rejected(..) | Self::Rule(_))
     }
 
     /// For people.

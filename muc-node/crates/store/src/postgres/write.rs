@@ -74,6 +74,7 @@ async fn together(wire: &mut Wire, lane: Lane, work: &[Work]) -> Result<Batch, T
     for segment in &group.segments {
         rows::calls(lane, segment, &mut calls).map_err(Trouble::Rule)?;
     }
+    calls.extend(rows::routed(&group.routed));
     calls.extend(touched(lane, &group.spans));
     calls.push(Call::plain(COMMIT));
     begin(wire).await?;
@@ -167,6 +168,7 @@ async fn each(wire: &mut Wire, lane: Lane, work: &[Work]) -> Result<Batch, Troub
         for segment in &group.segments {
             rows::calls(lane, segment, &mut calls).map_err(|why| Trouble::Rejected(index, why))?;
         }
+        calls.extend(rows::routed(&group.routed));
         for (n, answer) in wire.calls(&calls).await?.into_iter().enumerate() {
             match answer {
                 Ok(_) => {}
@@ -213,22 +215,28 @@ pub async fn take_over(wire: &mut Wire, incarnation: Incarnation, now: UnixMs) -
 
 async fn taken(wire: &mut Wire, incarnation: Incarnation, now: UnixMs) -> Result<Ownership, Trouble> {
     let seconds = i64::from(u32::try_from(now.0 / 1000).unwrap_or(u32::MAX));
-    // The row of meta keeps two take-overs apart; its epoch and that of shards are one series, so that a store can
-    // change from one pod to several and back.
+    // Above the epochs of shards and links, too, and read when nobody can raise those any more: all is one series, so
+    // that a store can change from one pod to several and back.
     let raise = "UPDATE meta SET last_lane = last_lane + 1, epoch = least(4294967295, greatest(epoch + 1, $1, \
-                 (SELECT coalesce(max(epoch), 0) + 1 FROM shard))) RETURNING last_lane, epoch";
-    let rows = wire.call(Call::new(raise, [Box::new(seconds)])).await?;
-    let mut columns = Columns::of(rows.first().ok_or_else(|| Trouble::Corrupt("meta is empty".to_owned()))?);
-    let (lane, epoch) = (Lane(columns.num()?), columns.epoch()?);
-    let open = "INSERT INTO lane (id, incarnation, n, epoch, batch, open) VALUES ($1, $2, 0, $3, 0, true)";
+                 (SELECT coalesce(max(epoch), 0) + 1 FROM shard), (SELECT coalesce(max(epoch), 0) + 1 FROM link))) \
+                 RETURNING last_lane, epoch";
     let calls = [
+        // Keeps two take-overs apart.
+        Call::plain("SELECT last_lane FROM meta FOR UPDATE"),
         Call::plain("UPDATE lane SET open = false WHERE open"),
         Call::plain("UPDATE pod SET gone = true WHERE NOT gone"),
         Call::plain("UPDATE shard SET incarnation = NULL WHERE incarnation IS NOT NULL"),
         Call::plain("UPDATE link SET incarnation = NULL WHERE incarnation IS NOT NULL"),
-        Call::new(open, [number(lane.0), Box::new(incarnation.to_string()), Box::new(i64::from(epoch.0))]),
+        Call::new(raise, [Box::new(seconds) as _]),
     ];
-    all(wire, &calls).await?;
+    let answers = all(wire, &calls).await?;
+    let row =
+        answers.last().and_then(|rows| rows.first()).ok_or_else(|| Trouble::Corrupt("meta is empty".to_owned()))?;
+    let mut columns = Columns::of(row);
+    let (lane, epoch) = (Lane(columns.num()?), columns.epoch()?);
+    let open = "INSERT INTO lane (id, incarnation, n, epoch, batch, open) VALUES ($1, $2, 0, $3, 0, true)";
+    let open = Call::new(open, [number(lane.0), Box::new(incarnation.to_string()), Box::new(i64::from(epoch.0))]);
+    wire.call(open).await?;
     Ok(Ownership { epoch, lane, batch: Batch(0) })
 }
 

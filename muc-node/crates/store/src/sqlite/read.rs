@@ -5,12 +5,12 @@ use rusqlite::types::{FromSql, Type};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use warren_model::{
     AffiliationRow, Batch, Birth, Epoch, FmucKeyRow, Generation, Lane, LogRow, Object, ObjectName, OccupantRow, Path,
-    PeeringRow, RoomId, RoomRow, RoomRows, Secret, Seq, UnixMs,
+    PeeringRow, RoomId, RoomRow, RoomRows, Secret, Seq, Shard, UnixMs,
 };
 
 use crate::code::Code;
 use crate::types::spans_from_text;
-use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Span, StoreError, Touched, Window};
+use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Routed, Span, StoreError, Touched, Window};
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -300,14 +300,24 @@ pub fn touched(conn: &Connection, lane: Lane, after: Batch) -> Sql<Vec<Touched>>
     Ok(found)
 }
 
+fn incarnation(c: &mut Columns<'_, '_>) -> Sql<Incarnation> {
+    let text: String = c.get()?;
+    let n = u128::from_str_radix(&text, 16).map_err(|e| corrupt(c.next - 1, format!("{text:?}: {e}")))?;
+    Ok(Incarnation(n))
+}
+
+pub fn routed(conn: &Connection, shard: Shard) -> Sql<Vec<Routed>> {
+    all(conn, "SELECT source, n FROM routed WHERE shard = ?1 ORDER BY source", [shard.0], |c| {
+        Ok(Routed { source: incarnation(c)?, n: c.num()? })
+    })
+}
+
 pub fn lanes(conn: &Connection) -> Sql<Vec<LaneRow>> {
     all(conn, "SELECT id, incarnation, epoch, batch, open FROM lane ORDER BY id", [], |c| {
         let lane = Lane(c.num()?);
-        let text: String = c.get()?;
-        let incarnation = u128::from_str_radix(&text, 16).map_err(|e| corrupt(1, format!("{text:?}: {e}")))?;
         Ok(LaneRow {
             lane,
-            incarnation: Incarnation(incarnation),
+            incarnation: incarnation(c)?,
             epoch: Epoch(c.get()?),
             batch: Batch(c.num()?),
             open: c.get()?,

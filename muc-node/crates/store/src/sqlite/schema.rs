@@ -13,7 +13,7 @@ const APPLICATION: i32 = 0x5772_726e;
 pub const SHARD_SCHEME: u32 = 1;
 
 /// Step `n` leads from schema `n` to schema `n + 1`. Only ever append.
-const STEPS: &[&str] = &[FIRST];
+const STEPS: &[&str] = &[FIRST, ROUTED];
 
 /// What `STEPS` lead to.
 pub fn known() -> u32 {
@@ -137,6 +137,15 @@ CREATE TABLE fmuc_key (
     PRIMARY KEY (room, origin, id, digest)
 );
 CREATE INDEX fmuc_key_seq ON fmuc_key (room, seq);
+";
+
+const ROUTED: &str = "
+CREATE TABLE routed (
+    shard INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (shard, source)
+) WITHOUT ROWID;
 ";
 
 /// Makes the tables of a new store, brings an older one up to date, and refuses what it does not know.

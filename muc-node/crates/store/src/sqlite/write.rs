@@ -10,7 +10,7 @@ use warren_model::{
 use super::read::{int, unsigned};
 use crate::code::Code;
 use crate::types::{Spans, spans_to_text};
-use crate::{CommitError, Incarnation, Ownership, Work};
+use crate::{CommitError, Incarnation, Ownership, Routed, Work};
 
 /// What stopped a transaction before its end.
 pub enum Stop {
@@ -118,13 +118,15 @@ struct Group<'a> {
 impl Group<'_> {
     fn work(&mut self, index: usize, work: &Work) -> Result<(), Stop> {
         match work {
-            Work::Room { room, shard, epoch, rows, .. } => {
+            Work::Room { room, shard, epoch, routed, rows, .. } => {
                 if *epoch < self.epoch {
                     let why = format!("room {room}: decided under epoch {epoch}, the store is at {}", self.epoch);
                     return Err(Stop::Rejected(index, why));
                 }
-                rows.iter()
-                    .try_for_each(|row| self.row(*room, *shard, row))
+                routed
+                    .iter()
+                    .try_for_each(|routed| self.routed(*shard, *routed))
+                    .and_then(|()| rows.iter().try_for_each(|row| self.row(*room, *shard, row)))
                     .map_err(|e| Stop::SqlOf(index, format!("room {room}"), e))
             }
             Work::Watermark { lane, path, batch } => run(
@@ -167,6 +169,14 @@ impl Group<'_> {
             .map(drop)
             .map_err(|e| Stop::SqlOf(index, name.to_string(), e)),
         }
+    }
+
+    fn routed(&self, shard: Shard, routed: Routed) -> rusqlite::Result<()> {
+        self.run(
+            "INSERT INTO routed (shard, source, n) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (shard, source) DO UPDATE SET n = excluded.n WHERE excluded.n > routed.n",
+            params![shard.0, routed.source.to_string(), int(routed.n)],
+        )
     }
 
     fn row(&mut self, room: RoomId, shard: Shard, row: &Row) -> rusqlite::Result<()> {

@@ -7,7 +7,7 @@ use warren_store::conformance::rows::{
     EPOCH, NOW, affiliation, everything, jid, key, message, object, occupant, peering, room,
 };
 use warren_store::{
-    Backend, CommitError, Incarnation, Model, Options, Postgres, PostgresOptions, Reader, Sqlite, Window, Work,
+    Backend, CommitError, Incarnation, Model, Options, Postgres, PostgresOptions, Reader, Routed, Sqlite, Window, Work,
 };
 use warren_test_postgres::Server;
 
@@ -62,9 +62,17 @@ fn row(id: u64) -> impl Strategy<Value = Row> {
 
 fn work() -> impl Strategy<Value = Work> {
     let rows = |id| prop::collection::vec(row(id), 0..5);
+    let routed = || {
+        prop::option::weighted(0.2, (0..2u128, 0..9u64)).prop_map(|from| {
+            let (source, n) = from?;
+            Some(Routed { source: Incarnation(source), n })
+        })
+    };
     let room_work = (1..4u64).prop_flat_map(move |id| {
-        (rows(id), prop_oneof![20 => Just(Epoch(u32::MAX)), 1 => Just(EPOCH)]).prop_map(move |(rows, epoch)| {
-            Work::Room { ticket: Ticket(0), room: RoomId(id), shard: Shard(0), epoch, fresh: false, rows }
+        let epoch = prop_oneof![20 => Just(Epoch(u32::MAX)), 1 => Just(EPOCH)];
+        (rows(id), epoch, routed(), 0..2u32).prop_map(move |(rows, epoch, routed, shard)| {
+            let (ticket, room, shard) = (Ticket(0), RoomId(id), Shard(shard));
+            Work::Room { ticket, room, shard, epoch, fresh: false, routed, rows }
         })
     });
     let names = || prop::sample::select(vec!["one", "two-peer", "three"]);
@@ -104,7 +112,7 @@ fn apply(store: &mut dyn Backend, ops: &[Op]) -> Vec<String> {
     for (id, at) in [(1, "x@rooms.example"), (2, "x@other.example")] {
         let rows = vec![Row::Room(room(id, at))];
         let (room, epoch) = (RoomId(id), Epoch(u32::MAX));
-        let made = Work::Room { ticket: Ticket(0), room, shard: Shard(0), epoch, fresh: true, rows };
+        let made = Work::Room { ticket: Ticket(0), room, shard: Shard(0), epoch, fresh: true, routed: None, rows };
         store.commit(open, &[made]).unwrap();
     }
     let mut answers = Vec::new();
@@ -138,6 +146,9 @@ fn details(reader: &mut dyn Reader) -> String {
         let keys = reader.fmuc_keys(RoomId(id), &key("k", 0, 0).origin, "k").unwrap();
         let back = reader.page_back(RoomId(id), Seq(9), 2).unwrap();
         all.push(format!("{:?}{keys:?}{back:?}", reader.room_jid(RoomId(id)).unwrap()));
+    }
+    for shard in 0..3 {
+        all.push(format!("{:?}", reader.routed(Shard(shard)).unwrap()));
     }
     all.join("\n")
 }

@@ -1,6 +1,7 @@
 //! Tests of the store: one crate, so that SQLite is linked once.
 #![allow(clippy::unwrap_used)]
 
+mod cluster;
 mod conformance;
 mod durability;
 mod equivalence;

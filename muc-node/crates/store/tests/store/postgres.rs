@@ -215,7 +215,7 @@ fn a_shard_that_moved_takes_nothing_of_its_old_owner() {
     let rows = [work(1, vec![Row::Room(room(1, "r@rooms.example"))])];
     store.commit(lane.lane, &rows).unwrap();
     // `work` is of shard 1 and of the epoch that the take-over gave.
-    sql(&name, &format!("INSERT INTO shard VALUES (1, NULL, {})", lane.epoch.0));
+    sql(&name, &format!("UPDATE shard SET epoch = {} WHERE id = 1", lane.epoch.0));
     store.commit(lane.lane, &rows).unwrap();
     sql(&name, "UPDATE shard SET epoch = epoch + 1");
     match store.commit(lane.lane, &rows) {

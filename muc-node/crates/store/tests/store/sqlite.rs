@@ -63,7 +63,7 @@ fn a_later_schema_is_refused_and_left_alone() {
     raw.execute("UPDATE meta SET schema = 99", []).unwrap();
     let (error, _) = refused(&path);
     assert!(matches!(error, StoreError::Newer { found: 99, .. }));
-    raw.execute("UPDATE meta SET schema = 1, shard_scheme = 2", []).unwrap();
+    raw.execute("UPDATE meta SET schema = 2, shard_scheme = 2", []).unwrap();
     let (error, _) = refused(&path);
     assert!(matches!(error, StoreError::ShardScheme { found: 2, known: 1, .. }));
     raw.execute("UPDATE meta SET shard_scheme = 1", []).unwrap();

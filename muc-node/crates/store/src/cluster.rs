@@ -1,0 +1,214 @@
+//! Several pods on one store: who they are, and who owns what.
+//!
+//! The store keeps this and changes it in transactions; it decides nothing (which shard goes where, who has died, is
+//! for the mesh) and never looks at a clock: times come from the caller and only raise epochs.
+//!
+//! A pod is known by its **incarnation**, a start of its process. It acts while its row is open. Whoever closes it
+//! closes its lanes in the same transaction, so that nothing of it is stored after that; its commit in flight is
+//! waited for. What it owned goes to others in that transaction, or to nobody until somebody claims it.
+
+use warren_model::{Epoch, Path, Shard, UnixMs};
+
+use crate::{Incarnation, Ownership, StoreError};
+
+/// What has an owner.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Thing {
+    /// All rooms of a shard.
+    Shard(Shard),
+    /// A transport, by local and remote domain; the remote domain of a component is empty.
+    Link(Path),
+}
+
+/// A pod that starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Its name, which its next incarnation has too.
+    pub name: Box<str>,
+    /// This start of it.
+    pub incarnation: Incarnation,
+    /// Where other pods reach it.
+    pub address: Box<str>,
+    /// How many lanes it writes on.
+    pub lanes: u16,
+}
+
+/// What a pod gets when it joins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Its lanes, by number within the pod. Their epoch is 0, which is below that of every work: what counts is the
+    /// epoch of the work's shard.
+    pub lanes: Vec<Ownership>,
+    /// Earlier incarnations of this pod that were open until now. What they owned is for
+    /// [`Cluster::take_over_pod`], as after any death.
+    pub closed: Vec<Incarnation>,
+}
+
+/// Whether a pod acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PodState {
+    /// It does.
+    Open,
+    /// It has ended in good order, or its store was taken over by a single pod.
+    Gone,
+    /// Another one has closed it.
+    Closed {
+        /// Which one.
+        by: Incarnation,
+    },
+}
+
+/// An incarnation of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodRow {
+    /// Which one.
+    pub incarnation: Incarnation,
+    /// Its name.
+    pub name: Box<str>,
+    /// Where other pods reach it.
+    pub address: Box<str>,
+    /// How often it has said that it lives.
+    pub beat: u64,
+    /// Whether it acts.
+    pub state: PodState,
+}
+
+/// A shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardRow {
+    /// Which one.
+    pub shard: Shard,
+    /// Who decides for its rooms.
+    pub owner: Option<Incarnation>,
+    /// Of the last owner; 0: it never had one.
+    pub epoch: Epoch,
+}
+
+/// A link that has or had an owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkRow {
+    /// Which one.
+    pub link: Path,
+    /// Who sends on it.
+    pub owner: Option<Incarnation>,
+    /// Of the last owner.
+    pub epoch: Epoch,
+}
+
+/// Everything, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// By incarnation.
+    pub pods: Vec<PodRow>,
+    /// All of them, by number.
+    pub shards: Vec<ShardRow>,
+    /// By local and remote domain.
+    pub links: Vec<LinkRow>,
+}
+
+/// A new owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Of what.
+    pub thing: Thing,
+    /// Who.
+    pub to: Incarnation,
+}
+
+/// A wish to own what nobody owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What, and who is to have it.
+    pub assignment: Assignment,
+    /// The epoch that it was seen with (0: no such row); with another one, somebody was faster.
+    pub seen: Epoch,
+}
+
+/// A change of owner that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Of what, to whom.
+    pub assignment: Assignment,
+    /// Of the new ownership.
+    pub epoch: Epoch,
+}
+
+/// The caller's own incarnation is not open: it must stop at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+/// What a take-over did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TakeOver {
+    /// The pod is closed, by us.
+    Done(
+        /// Who owns what now, in order of the assignments. What was assigned to a pod that is not open belongs to
+        /// nobody now and is not listed, nor is what the dead pod did not own.
+        Vec<Moved>,
+    ),
+    /// It was closed before and its things have been dealt with, perhaps by ourselves in a transaction whose answer
+    /// was lost: the view tells.
+    Already {
+        /// By whom, if by another pod.
+        by: Option<Incarnation>,
+    },
+}
+
+/// What pods know of each other through the store. Every verb is one transaction and may be repeated after an error.
+pub trait Cluster: Send {
+    /// Enters a pod and opens its lanes; closes earlier incarnations of the same name. Also ends an ownership of the
+    /// whole store ([`crate::Backend::take_over`]): its lanes are closed, its epoch is exceeded by all that follow.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when this incarnation was closed already: start with a new one.
+    fn join(&mut self, join: &Join) -> Result<Joined, StoreError>;
+
+    /// Says that a pod lives. `false`: it has been closed.
+    fn beat(&mut self, incarnation: Incarnation) -> Result<bool, StoreError>;
+
+    /// All pods, by incarnation; closed ones too, until they are forgotten.
+    fn pods(&mut self) -> Result<Vec<PodRow>, StoreError>;
+
+    /// Everything.
+    fn view(&mut self) -> Result<View, StoreError>;
+
+    /// Closes a dead pod, after waiting for its commit in flight, and hands out what it owned. What is not assigned
+    /// belongs to nobody. Of several that try, one succeeds; two that try it with each other, too.
+    ///
+    /// A pod that its own next incarnation has closed is taken over by this verb too, once: by whoever comes first.
+    fn take_over_pod(
+        &mut self,
+        dead: Incarnation,
+        by: Incarnation,
+        assign: &[Assignment],
+        now: UnixMs,
+    ) -> Result<Result<TakeOver, Closed>, StoreError>;
+
+    /// Gives owners to what has none, or one that is not open. Says what was given; the rest was taken by others
+    /// since it was seen, or was to go to a pod that is not open.
+    fn claim(
+        &mut self,
+        by: Incarnation,
+        claims: &[Claim],
+        now: UnixMs,
+    ) -> Result<Result<Vec<Moved>, Closed>, StoreError>;
+
+    /// A planned move, after the owner has stopped deciding and its lanes are flushed. It waits for commits in flight
+    /// of `from`, and later ones that were decided under the old epoch are rejected. `None`: it is not (any more)
+    /// with `from` under the epoch that was seen, or one of both is not open.
+    fn move_thing(
+        &mut self,
+        thing: &Thing,
+        from: Incarnation,
+        to: Incarnation,
+        seen: Epoch,
+        now: UnixMs,
+    ) -> Result<Option<Epoch>, StoreError>;
+
+    /// The orderly end of a pod: closes its lanes; what it still owns belongs to nobody. `false`: it was closed before.
+    fn goodbye(&mut self, incarnation: Incarnation) -> Result<bool, StoreError>;
+
+    /// Removes a pod that is not open and owns nothing, and what is known of stanzas that it routed: when nothing of
+    /// it can be under way any more. `false`: there is none, or it is not that far.
+    fn forget(&mut self, incarnation: Incarnation) -> Result<bool, StoreError>;
+}
