@@ -14,10 +14,10 @@ use std::time::Duration;
 use jid::BareJid;
 use warren_control::Registry;
 use warren_egress::{Consumed, Egress, Event, Outward};
-use warren_model::{Batch, Epoch, Lane, LogRow, Now, Object, ObjectName, Path, RoomId, RoomRows, Seq, Ticket};
+use warren_model::{Batch, Lane, LogRow, Now, Object, ObjectName, Path, RoomId, RoomRows, Seq, Ticket};
 use warren_room::service::{self, Answer};
 use warren_room::{Effect, ReadId, Room, Site};
-use warren_shard::{In, Out, Shard};
+use warren_shard::{Epochs, In, Out, Shard};
 use warren_store::{Completion, Work};
 use warren_xmpp::Stanza;
 use warren_xmpp::cast::{GroupChange, ReplayMark};
@@ -33,8 +33,8 @@ const BEAT: Duration = Duration::from_secs(1);
 /// What a pod is made with.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Ownership of the store.
-    pub epoch: Epoch,
+    /// Ownership of the rooms.
+    pub epochs: Epochs,
     /// The lane that is written.
     pub lane: Lane,
     /// Rooms.

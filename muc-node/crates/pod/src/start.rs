@@ -85,7 +85,7 @@ impl Pod {
         let mut pod = Self {
             lane: settings.lane,
             batch: Batch(0),
-            shard: Shard::new(settings.shard, settings.epoch, site.clone()),
+            shard: Shard::new(settings.shard, settings.epochs, site.clone()),
             egress,
             registry,
             site,

@@ -96,7 +96,8 @@ impl Slot {
     pub(crate) fn create(&mut self, declared: &Declared, item: Item, cx: &mut Cx<'_>) {
         let mut effects = Vec::new();
         let applied: (String, Generation) = (declared.uid.clone(), declared.generation);
-        let room = Room::create(declared.clone(), cx.shared.epoch, cx.shared.site.clone(), cx.now, &mut effects);
+        let epoch = cx.shared.epochs.of(Shard::of(&self.jid));
+        let room = Room::create(declared.clone(), epoch, cx.shared.site.clone(), cx.now, &mut effects);
         self.live(room, cx);
         self.settle(effects, Entry { item: Some(item), applied: Some(applied), ..Entry::default() }, cx);
         self.tell_all(cx);
@@ -171,7 +172,8 @@ impl Slot {
         let lazy = self.lazy.take();
         let rows = if lazy.is_empty() { rows } else { lazy.iter().map(|lazy| lazy.row.clone()).chain(rows).collect() };
         self.sent.push_back((ticket, lazy));
-        let (shard, epoch, fresh) = (Shard::of(&self.jid), cx.shared.epoch, std::mem::take(&mut self.fresh));
+        let shard = Shard::of(&self.jid);
+        let (epoch, fresh) = (cx.shared.epochs.of(shard), std::mem::take(&mut self.fresh));
         cx.out.push(Out::Submit { ticket, room, shard, epoch, fresh, rows });
         Some(ticket)
     }

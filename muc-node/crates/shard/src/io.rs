@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jid::{BareJid, Jid};
-use warren_model::{Batch, Epoch, Generation, Lane, LogRow, RoomId, RoomRows, Row, Seq, Ticket};
+use warren_model::{Batch, Epoch, Generation, Lane, LogRow, RoomId, RoomRows, Row, Seq, Shard, Ticket};
 use warren_room::{Declared, Effect, ReadId, Site};
 use warren_xmpp::Stanza;
 use warren_xmpp::cast::PathState;
@@ -52,6 +52,31 @@ pub struct Breakage {
     pub h_before_commit: bool,
     /// Those of the rooms.
     pub room: warren_room::Breakage,
+}
+
+/// Under which ownership decisions are made: each shard has an epoch of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Epochs {
+    /// By number of the shard; those behind the end have `rest`.
+    each: Box<[Epoch]>,
+    rest: Epoch,
+}
+
+impl Epochs {
+    /// The same for all: one pod has the whole store.
+    pub fn all(epoch: Epoch) -> Self {
+        Self { each: Box::default(), rest: epoch }
+    }
+
+    /// One for each shard, by number.
+    pub fn each(epochs: impl IntoIterator<Item = Epoch>) -> Self {
+        Self { each: epochs.into_iter().collect(), rest: Epoch(0) }
+    }
+
+    /// That of a shard.
+    pub fn of(&self, shard: Shard) -> Epoch {
+        usize::try_from(shard.0).ok().and_then(|at| self.each.get(at)).copied().unwrap_or(self.rest)
+    }
 }
 
 /// One thing that happens to the shard.
@@ -171,7 +196,7 @@ pub enum Out {
         /// Which room.
         room: RoomId,
         /// Where the room lives.
-        shard: warren_model::Shard,
+        shard: Shard,
         /// Ownership under which the rows were decided.
         epoch: Epoch,
         /// The first submission of the room since it was loaded or made (`warren_store::Work::Room`).

@@ -33,11 +33,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jid::BareJid;
-use warren_model::{Epoch, Now};
+use warren_model::Now;
 use warren_room::{Room, Site};
 use warren_xmpp::cast::PathState;
 
-pub use io::{Breakage, In, Out, Settings};
+pub use io::{Breakage, Epochs, In, Out, Settings};
 
 use deadlines::Deadlines;
 use item::{Item, What};
@@ -58,10 +58,10 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Without any room. All decisions are stamped with `epoch`.
-    pub fn new(settings: Settings, epoch: Epoch, site: Arc<Site>) -> Self {
+    /// Without any room. Decisions are stamped with the epochs of their shards.
+    pub fn new(settings: Settings, epochs: Epochs, site: Arc<Site>) -> Self {
         Self {
-            shared: Shared::new(settings, epoch, site),
+            shared: Shared::new(settings, epochs, site),
             names: HashMap::new(),
             slots: BTreeMap::new(),
             last_slot: 0,

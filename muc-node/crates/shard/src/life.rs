@@ -1,6 +1,6 @@
 //! How a room comes into memory, is dropped when a ticket fails, and goes.
 
-use warren_model::{RoomRows, Ticket};
+use warren_model::{RoomRows, Shard, Ticket};
 use warren_room::{Input, Room};
 
 use crate::barrier::Entry;
@@ -41,7 +41,8 @@ impl Slot {
         self.lazy.overlay(&mut rows);
         let peers = !rows.peerings.is_empty();
         let mut effects = Vec::new();
-        let room = Room::load(rows, cx.shared.epoch, cx.shared.site.clone(), cx.now, &mut effects);
+        let epoch = cx.shared.epochs.of(Shard::of(&self.jid));
+        let room = Room::load(rows, epoch, cx.shared.site.clone(), cx.now, &mut effects);
         self.live(room, cx);
         self.settle(effects, Entry::default(), cx);
         if peers {

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use warren_model::{Epoch, Ticket};
+use warren_model::Ticket;
 use warren_room::{ReadId, Site};
 use warren_xmpp::cast::PathState;
 
-use crate::io::Settings;
+use crate::io::{Epochs, Settings};
 use crate::slot::SlotKey;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub settings: Settings,
-    pub epoch: Epoch,
+    pub epochs: Epochs,
     pub site: Arc<Site>,
     /// Paths that are not Up.
     pub paths: BTreeMap<Box<str>, PathState>,
@@ -26,10 +26,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings, epoch: Epoch, site: Arc<Site>) -> Self {
+    pub(crate) fn new(settings: Settings, epochs: Epochs, site: Arc<Site>) -> Self {
         Self {
             settings,
-            epoch,
+            epochs,
             site,
             paths: BTreeMap::new(),
             tickets: BTreeMap::new(),

@@ -8,6 +8,7 @@ use warren_model::{
     PeerConfig, PeerRooms, PeerTimers, RoomConfig, ServiceConfig, ServiceTimers, Ticket, Uplink, Vouch,
 };
 use warren_pod::{Input, Pod, Request, Settings, Stored};
+use warren_shard::Epochs;
 use warren_store::{Faulty, Incarnation, LaneQueue, Limits, Model, Ownership, Work};
 
 use super::World;
@@ -143,7 +144,7 @@ impl World {
             Err(error) => return self.history.broken.push(format!("the store cannot be read: {error}")),
         };
         let settings = Settings {
-            epoch: if self.breakage == Some(Breakage::EpochNotRaised) { first } else { own.epoch },
+            epochs: Epochs::all(if self.breakage == Some(Breakage::EpochNotRaised) { first } else { own.epoch }),
             lane: own.lane,
             shard: warren_shard::Settings {
                 check_invariants: true,

@@ -8,6 +8,7 @@ use warren_model::{
     ServiceTimers,
 };
 use warren_pod::{Input, Outcome, Pod, Request, Settings, Stored};
+use warren_shard::Epochs;
 use warren_store::{Backend, CommitError, Completion, Incarnation, Memory, Ownership, Reader, Window, Work};
 use warren_xmpp::{Decoder, Event, Limits, Stanza, ns};
 
@@ -65,7 +66,7 @@ impl MemorySite {
         let ownership = self.store.take_over(Incarnation(u128::from(self.starts)), now.wall)?;
         let stored = Stored::read(&mut self.store)?;
         let settings = Settings {
-            epoch: ownership.epoch,
+            epochs: Epochs::all(ownership.epoch),
             lane: ownership.lane,
             shard: warren_shard::Settings { check_invariants: true, ..warren_shard::Settings::default() },
             egress: warren_egress::Settings {

@@ -12,7 +12,7 @@ use warren_model::{
 use warren_room::{Declared, Effect, ReadId, Site};
 use warren_xmpp::Stanza;
 
-use crate::{In, Out, Settings, Shard};
+use crate::{Epochs, In, Out, Settings, Shard};
 
 pub const ROOM: &str = "balcony@rooms.lit";
 pub const START: Duration = Duration::from_secs(1000);
@@ -95,7 +95,7 @@ pub fn declared(name: &str, birth: u128, generation: i64) -> Declared {
 impl World {
     pub fn new(settings: Settings) -> Self {
         Self {
-            shard: Shard::new(settings, Epoch(9), Arc::new(site(None))),
+            shard: Shard::new(settings, Epochs::all(Epoch(9)), Arc::new(site(None))),
             now: START,
             stored: BTreeMap::new(),
             batch: 0,
@@ -112,7 +112,7 @@ impl World {
 
     /// The pod starts again, and finds what was stored.
     pub fn restart(&mut self, site: Site) {
-        self.shard = Shard::new(settings(), Epoch(9), Arc::new(site));
+        self.shard = Shard::new(settings(), Epochs::all(Epoch(9)), Arc::new(site));
         self.queue.clear();
         self.loads.clear();
         self.reads.clear();
