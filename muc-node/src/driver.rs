@@ -19,6 +19,7 @@ use crate::control::{Call, Calls};
 use crate::flow::{Flow, Load};
 use crate::health::Health;
 use crate::link::{Link, Said};
+use crate::member::Tenure;
 use crate::metrics::Metrics;
 use crate::store::{Answer, Died, Store};
 use crate::{clock, entropy};
@@ -42,6 +43,12 @@ pub enum Fatal {
          run on a store"
     )]
     Dead,
+    /// See [`Tenure::is_closed`].
+    #[error(
+        "another node has taken over, since this one was not heard of for too long or its name was used again; started \
+         again it stands by"
+    )]
+    Closed,
     /// See [`Died`].
     #[error(transparent)]
     Writer(#[from] Died),
@@ -76,6 +83,8 @@ pub struct Driver {
     /// Of what the link was made.
     linked: Option<ServiceConfig>,
     flow: Flow,
+    /// Until when this pod may act, where there are others.
+    tenure: Option<Arc<Tenure>>,
     /// The link is not read while the pod comes to rest.
     resting: bool,
     /// What the last wait has brought.
@@ -113,6 +122,7 @@ impl Driver {
             links: None,
             linked: None,
             flow: Flow::default(),
+            tenure: None,
             resting: false,
             answer: None,
             call: None,
@@ -154,6 +164,11 @@ impl Driver {
         self.link = Some(link);
         self.linked = Some(service);
         Ok(())
+    }
+
+    /// There are other pods: this one acts only while it may.
+    pub fn depend_on(&mut self, tenure: Option<Arc<Tenure>>) {
+        self.tenure = tenure;
     }
 
     /// This call is the first to be answered.
@@ -203,9 +218,10 @@ impl Driver {
         self.link.as_ref().is_none_or(Link::is_off)
     }
 
-    /// Whether everything that came is durable.
+    /// Whether everything that came is durable. What nothing waits for (watermarks, lazy rows) may still be on its way:
+    /// [`Driver::stop`] waits for the writer.
     pub(crate) fn is_durable(&self) -> bool {
-        self.pod.uncommitted_bytes() == 0 && self.store.backlog() == 0
+        self.pod.uncommitted_bytes() == 0
     }
 
     /// Has the store told of what would wait for a better moment: there will be none.
@@ -282,6 +298,9 @@ impl Driver {
     fn turn(&mut self) -> Result<(), Fatal> {
         let now = clock::now();
         self.health.turned(now.mono);
+        if self.tenure.as_ref().is_some_and(|tenure| tenure.is_closed()) {
+            return Err(Fatal::Closed);
+        }
         while let Some(answer) = self.answer.take().or_else(|| self.answers.try_recv().ok()) {
             match answer {
                 Answer::Written(completions) => {
@@ -327,7 +346,9 @@ impl Driver {
         }
         let reading = self.allowance(now.mono) > 0;
         if let Some(link) = &mut self.link {
-            link.tick(now, reading);
+            // The link belongs to whoever acts: it is not taken back from the one who may have taken over.
+            let acts = self.tenure.as_ref().is_none_or(|tenure| tenure.acts(now.mono));
+            link.tick(now, reading, acts);
         }
         self.hear_link(now)
     }

@@ -12,6 +12,7 @@ const HUNG: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct Health {
     store: AtomicBool,
+    standby: AtomicBool,
     manifests: AtomicBool,
     link: AtomicBool,
     stopping: AtomicBool,
@@ -20,6 +21,11 @@ pub struct Health {
 }
 
 impl Health {
+    /// Whether another pod serves, and this one waits for its end.
+    pub fn standby(&self, standby: bool) {
+        self.standby.store(standby, Ordering::Relaxed);
+    }
+
     /// The store is open and ours.
     pub fn store_open(&self) {
         self.store.store(true, Ordering::Relaxed);
@@ -45,16 +51,21 @@ impl Health {
         self.turned.store(u64::try_from(at.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// For how long the loop has not turned; `None`: it has not begun.
+    pub fn silent(&self) -> Option<Duration> {
+        let turned = Duration::from_millis(self.turned.load(Ordering::Relaxed));
+        (turned > Duration::ZERO).then(|| clock::boot().saturating_sub(turned))
+    }
+
     /// `None`: the loop turns, or has not begun. Otherwise for how long it has not.
     pub fn hung(&self) -> Option<Duration> {
-        let turned = Duration::from_millis(self.turned.load(Ordering::Relaxed));
-        let silent = clock::boot().saturating_sub(turned);
-        (turned > Duration::ZERO && silent > HUNG).then_some(silent)
+        self.silent().filter(|silent| *silent > HUNG)
     }
 
     /// What is missing until the pod serves; nothing: it does.
     pub fn missing(&self) -> Vec<&'static str> {
         let latches = [
+            (&self.standby, false, "standby: another node serves"),
             (&self.store, true, "store: not open yet"),
             (&self.manifests, true, "manifests: not applied yet"),
             (&self.link, true, "link: no stream to the XMPP server"),

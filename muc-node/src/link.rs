@@ -21,6 +21,8 @@ use warren_pod::Pod;
 const CONNECT: Duration = Duration::from_secs(10);
 /// The first wait between attempts.
 const RETRY: Duration = Duration::from_millis(500);
+/// So long until a pod that may not act looks again whether it may.
+const IDLE: Duration = Duration::from_millis(50);
 /// A link that was up for so long has proved to work. A shorter one does not shorten the waiting: two pods that take
 /// the component from one another must not do so many times a second.
 const PROVED: Duration = Duration::from_secs(10);
@@ -198,8 +200,12 @@ impl Link {
     }
 
     /// Does what is due: attempts, handshakes, pings. Follow it with [`Link::poll`].
-    pub fn tick(&mut self, now: Now, reading: bool) {
+    /// `acts`: without it no attempt is begun.
+    pub fn tick(&mut self, now: Now, reading: bool, acts: bool) {
         match std::mem::replace(&mut self.state, State::Off) {
+            State::Waiting { until } if now.mono >= until && !acts => {
+                self.state = State::Waiting { until: now.mono + IDLE };
+            }
             State::Waiting { until } if now.mono >= until => {
                 let (host, port) = (self.host.clone(), self.port);
                 let attempt = async move {

@@ -1,5 +1,6 @@
 //! `muc-node log ROOM`: what a room's log holds, for people and for checkers. Works while a node runs.
 
+mod database;
 mod entry;
 mod file;
 
@@ -8,7 +9,7 @@ use std::io::{self, Write};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use jid::BareJid;
-use warren_model::{LogRow, Seq};
+use warren_model::{LogRow, RoomId, Secret, Seq};
 use warren_room::ids::Keys;
 
 use crate::store::StoreUrl;
@@ -16,6 +17,15 @@ use entry::Entry;
 
 /// Rows read at once.
 const PAGE: usize = 1000;
+
+/// Where a log is read.
+trait Log {
+    /// The room of an address, with its secret.
+    fn room(&mut self, jid: &BareJid) -> anyhow::Result<Option<(RoomId, Secret)>>;
+
+    /// At most `max` rows after `after`, in order.
+    fn page(&mut self, room: RoomId, after: Seq, max: usize) -> anyhow::Result<Vec<LogRow>>;
+}
 
 /// How the log is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -33,7 +43,7 @@ pub struct LogRoomArgs {
     /// Address of the room, such as lobby@rooms.example.org
     #[arg(value_name = "ROOM")]
     room: BareJid,
-    /// The store: sqlite:FILE. It is only read; a node may be running on it
+    /// The store: sqlite:FILE or postgres://… as the node has it. It is only read; a node may be running on it
     #[arg(long, env = "WARREN_STORE", value_name = "URL")]
     store: StoreUrl,
     /// How the log is printed
@@ -49,14 +59,17 @@ pub struct LogRoomArgs {
 /// # Errors
 /// One sentence: the store cannot be read, or there is no such room.
 pub fn run(args: &LogRoomArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut file = file::LogFile::open(&args.store.path)?;
-    let Some((id, secret)) = file.room(&args.room)? else {
-        bail!("there is no room {} in the store {}", args.room, args.store.path.display());
+    let mut log: Box<dyn Log> = match &args.store {
+        StoreUrl::Sqlite { path, .. } => Box::new(file::LogFile::open(path)?),
+        StoreUrl::Postgres(dsn) => Box::new(database::LogDatabase::open(dsn)?),
+    };
+    let Some((id, secret)) = log.room(&args.room)? else {
+        bail!("there is no room {} in the store {}", args.room, args.store);
     };
     let keys = Keys::new(&secret);
     let mut after = Seq(args.after);
     loop {
-        let rows = file.page(id, after, PAGE)?;
+        let rows = log.page(id, after, PAGE)?;
         for row in &rows {
             match print(args.format, row, &keys, out) {
                 Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(()),

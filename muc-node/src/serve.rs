@@ -1,7 +1,7 @@
 //! `muc-node serve`: the parts, put together in the order in which they need one another.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,17 @@ use tokio::task::spawn_blocking;
 
 use crate::admin::{self, Admin};
 use crate::control::{self, Control, await_service};
-use crate::driver::{Driver, Links};
+use crate::driver::{Driver, Fatal, Links};
 use crate::health::Health;
 use crate::listener::{self, ControlArgs};
+use crate::member::{Member, MemberArgs};
 use crate::metrics::Metrics;
 use crate::stop::{Signals, stop};
 use crate::store::StoreUrl;
 use crate::{apply, clock, entropy, store};
+use warren_model::{Incarnation, Object};
 use warren_pod::{Pod, Settings};
+use warren_store::{Postgres, PostgresOptions};
 
 /// What `serve` needs to know.
 #[derive(Clone, Debug, Args)]
@@ -30,8 +33,10 @@ pub struct ServeArgs {
     /// node serves what is stored
     #[arg(long, env = "WARREN_MANIFESTS", value_name = "DIR")]
     manifests: Option<PathBuf>,
-    /// Where everything is kept: sqlite:FILE. The file is made if it is not there; only one node may use it at a time.
-    /// sqlite:FILE?max_page_count=N bounds it to N pages of 4 KiB
+    /// Where everything is kept. sqlite:FILE for one node: the file is made if it is not there, and
+    /// sqlite:FILE?max_page_count=N bounds it to N pages of 4 KiB. postgres://USER:PASSWORD@HOST/DATABASE for several
+    /// nodes, of which one serves and the others stand by; of TLS it may hold sslmode and sslrootcert. Prefer the
+    /// environment for a password
     #[arg(long, env = "WARREN_STORE", value_name = "URL")]
     store: StoreUrl,
     /// Where the admin listener answers /live, /ready and /metrics: an address and port, or "off"
@@ -42,10 +47,12 @@ pub struct ServeArgs {
     reconnect_max: Duration,
     #[command(flatten)]
     control: ControlArgs,
+    #[command(flatten)]
+    member: MemberArgs,
 }
 
 /// A number and a unit, as in manifests.
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let wrong = || "write a whole number and one of ms, s, m".to_owned();
     let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let number: u32 = text[..at].parse().map_err(|_| wrong())?;
@@ -90,6 +97,21 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let mut signals = Signals::install().context("signals cannot be handled")?;
     let health = Arc::new(Health::default());
+    let mut member = None;
+    let served = serve_as(args, &mut signals, &health, &mut member).await;
+    if let Some(member) = member {
+        // Whatever has ended us, another one may go on at once.
+        spawn_blocking(|| member.leave()).await.context("the end of the beats")?;
+    }
+    served
+}
+
+async fn serve_as(
+    args: &ServeArgs,
+    signals: &mut Signals,
+    health: &Arc<Health>,
+    member: &mut Option<Member>,
+) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     let (mut driver, control, plan, _listening) = tokio::select! {
         biased;
@@ -97,12 +119,12 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
             tracing::info!(signal, "stopped during the start");
             return Ok(());
         }
-        begun = begin(args, &health, &metrics) => begun?,
+        begun = begin(args, health, &metrics, member) => begun?,
     };
     let signal = tokio::select! {
         biased;
         signal = signals.next() => signal,
-        ended = serve_pod(args, &mut driver, &control, plan, &health) => match ended? {},
+        ended = serve_pod(args, &mut driver, &control, plan, health) => match ended? {},
     };
     tracing::info!(signal, "stopping");
     health.stopping();
@@ -120,30 +142,30 @@ async fn begin(
     args: &ServeArgs,
     health: &Arc<Health>,
     metrics: &Metrics,
+    member: &mut Option<Member>,
 ) -> anyhow::Result<(Driver, Control, apply::Plan, Option<listener::Listening>)> {
     if args.manifests.is_some() && args.control.control.is_some() {
         bail!("--manifests and --control are two masters: leave one out");
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), store = %args.store.path.display(), "starting");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), store = %args.store, "starting");
     if let AdminAddr(Some(addr)) = args.admin {
         let admin = Admin { health: health.clone(), metrics: metrics.exposed() };
         let addr = admin::start(addr, admin)?;
         tracing::info!(%addr, "the admin listener is up");
     }
-    let (manifests, url) = (args.manifests.clone(), args.store.clone());
-    let awaited = args.control.control.is_some();
-    // Reading files and waiting for disks, away from the loop, which listens to signals.
-    let (opened, plan) = spawn_blocking(move || {
-        let wanted = manifests.as_deref().map(|dir| Ok::<_, apply::Wrong>((dir, apply::read(dir)?))).transpose()?;
-        if let Some((dir, objects)) = &wanted {
-            apply::one_service(&dir.display().to_string(), objects)?;
-        }
-        let opened = store::open(&url)?;
-        let plan = apply::plan(&opened.stored.objects, wanted, awaited)?;
-        anyhow::Ok((opened, plan))
+    // Before anything is opened: what is wrong here should not first take over from a node that works.
+    let (manifests, awaited) = (args.manifests.clone(), args.control.control.is_some());
+    blocking(move || wanted(manifests.as_deref()).map(drop)).await?;
+    let opened = match args.store.clone() {
+        StoreUrl::Sqlite { path, max_pages } => blocking(move || store::open(&path, max_pages)).await?,
+        StoreUrl::Postgres(dsn) => own(args, dsn, health, member).await?,
+    };
+    let manifests = args.manifests.clone();
+    let (opened, plan) = blocking(move || {
+        let plan = apply::plan(&opened.stored.objects, wanted(manifests.as_deref())?, awaited)?;
+        Ok((opened, plan))
     })
-    .await
-    .context("the start has failed")??;
+    .await?;
     health.store_open();
 
     let incarnation = u64::from_be_bytes(entropy::bytes()?);
@@ -158,15 +180,15 @@ async fn begin(
     };
 
     let settings = Settings {
-        epoch: opened.ownership.epoch,
-        lane: opened.ownership.lane,
+        epochs: opened.epochs.clone(),
+        lane: opened.lane,
         shard: warren_shard::Settings::default(),
         egress: warren_egress::Settings { incarnation, ..warren_egress::Settings::default() },
     };
     let mut opened = opened;
     let stored = std::mem::take(&mut opened.stored);
     tracing::info!(
-        epoch = %settings.epoch,
+        lane = %settings.lane,
         objects = stored.objects.len(),
         occupied_rooms = stored.occupied.len(),
         "the store is open"
@@ -183,7 +205,45 @@ async fn begin(
     entropies?;
     let mut driver = Driver::new(pod, requests, threads, calls, health.clone(), metrics.clone())?;
     driver.first(first);
+    driver.depend_on(member.as_ref().map(Member::tenure));
     Ok((driver, control, plan, listening))
+}
+
+/// Reading files and waiting for disks and databases, away from the loop, which listens to signals.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {
+    spawn_blocking(work).await.context("the start has failed")?
+}
+
+/// What the manifests say, with their directory.
+fn wanted(manifests: Option<&Path>) -> anyhow::Result<Option<(&Path, Vec<Object>)>> {
+    let Some(dir) = manifests else { return Ok(None) };
+    let objects = apply::read(dir)?;
+    apply::one_service(&dir.display().to_string(), &objects)?;
+    Ok(Some((dir, objects)))
+}
+
+/// Enters a shared store and stands by until this node has everything.
+async fn own(
+    args: &ServeArgs,
+    dsn: String,
+    health: &Arc<Health>,
+    member: &mut Option<Member>,
+) -> anyhow::Result<store::Opened> {
+    let (name, ttl) = args.member.check()?;
+    let (name, me) = (name.to_owned(), Incarnation(u128::from_be_bytes(entropy::bytes()?)));
+    let pulse = health.clone();
+    let (postgres, entered, owned) = blocking(move || {
+        let postgres = Postgres::open(&dsn, PostgresOptions::default())?;
+        let (entered, owned) = Member::start(postgres.cluster(), me, (&name, ttl), pulse)?;
+        Ok((postgres, entered, owned))
+    })
+    .await?;
+    tracing::info!(database = postgres.name(), incarnation = %me, "entered; standing by until it is our turn");
+    *member = Some(entered);
+    health.standby(true);
+    let owned = owned.await.map_err(|_| Fatal::Closed)?;
+    health.standby(false);
+    blocking(move || store::begin(postgres, owned)).await
 }
 
 /// Applies the manifests, then connects and serves.

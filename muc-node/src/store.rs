@@ -1,42 +1,71 @@
 //! The store's threads, as the loop sees them: it hands works and reads over, and answers come through one channel.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path as FilePath, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, anyhow};
 use jid::BareJid;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use warren_model::{Lane, LogRow, Path, RoomId, RoomRows, Seq};
+use warren_model::{Batch, Epoch, Lane, LogRow, Path, RoomId, RoomRows, Seq};
 use warren_room::{ReadId, WINDOW};
 use warren_store::{
-    Backend, Completion, Incarnation, Limits, Options, Ownership, Reader, Readers, Refused, Sqlite, StoreError,
-    Submitter, Window, Work, Writer,
+    Backend, Completion, Incarnation, Limits, Options, Ownership, Postgres, Reader, Readers, Refused, Sqlite,
+    StoreError, Submitter, Window, Work, Writer,
 };
 
+use crate::member::Owned;
 use crate::{clock, entropy};
 use warren_pod::Stored;
+use warren_shard::Epochs;
 
 /// Connections that read; one slow read delays no other.
 const READERS: usize = 2;
 /// Foreign ids that a loaded room knows; older ones are looked for by nobody.
 const KEYS: usize = 10_000;
 
-/// Where a store is: `sqlite:FILE`, or `sqlite:FILE?max_page_count=N` to bound the file to N pages of 4 KiB.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreUrl {
-    /// The file.
-    pub path: PathBuf,
-    /// Pages of 4 KiB at most.
-    pub max_pages: Option<u32>,
+/// Where a store is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// `sqlite:FILE`, or `sqlite:FILE?max_page_count=N` to bound the file to N pages of 4 KiB.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Pages of 4 KiB at most.
+        max_pages: Option<u32>,
+    },
+    /// `postgres://…`: a connection string as libpq has it.
+    Postgres(String),
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Without what is secret.
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path, .. } => path.display().fmt(f),
+            Self::Postgres(_) => f.write_str("in PostgreSQL"),
+        }
+    }
 }
 
 impl FromStr for StoreUrl {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(url.to_owned()));
+        }
         let Some(rest) = url.strip_prefix("sqlite:") else {
-            return Err("it must begin with sqlite: as in sqlite:rooms.db".to_owned());
+            return Err("it must begin with sqlite: as in sqlite:rooms.db, or with postgres:// as in \
+                        postgres://warren@db.example.org/warren"
+                .to_owned());
         };
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         if path.is_empty() {
@@ -49,38 +78,49 @@ impl FromStr for StoreUrl {
             }
             _ => return Err(format!("{query:?} is no option of a store: there is max_page_count=N")),
         };
-        Ok(Self { path: path.into(), max_pages })
+        Ok(Self::Sqlite { path: path.into(), max_pages })
     }
 }
 
-/// A store that was opened and taken over.
-#[derive(Debug)]
+/// A store that is ours.
 pub struct Opened {
-    store: Sqlite,
-    /// Under what we write.
-    pub ownership: Ownership,
+    backend: Box<dyn Backend>,
+    /// The lane that we write.
+    pub lane: Lane,
+    /// Ownership of the rooms.
+    pub epochs: Epochs,
     /// What it holds.
     pub stored: Stored,
 }
 
-/// Opens the store, takes it over from whoever had it before, and reads what a pod begins with. Blocks.
+/// Opens a file and takes it over from whoever had it before, and reads what a pod begins with. Blocks.
 ///
 /// # Errors
 /// One sentence; then nothing in the store has changed, except that a new file may have been made.
-pub fn open(url: &StoreUrl) -> anyhow::Result<Opened> {
-    let options = Options { max_pages: url.max_pages, ..Options::default() };
+pub fn open(path: &FilePath, max_pages: Option<u32>) -> anyhow::Result<Opened> {
+    let options = Options { max_pages, ..Options::default() };
     let at_start = |what: &str, e: StoreError| match e {
         // Its own words speak of trying again, which a start does not.
         StoreError::Failed(why) => {
-            anyhow!("the store {} cannot be {what} ({why}): make room on its disk or repair it", url.path.display())
+            anyhow!("the store {} cannot be {what} ({why}): make room on its disk or repair it", path.display())
         }
         e => e.into(),
     };
-    let mut store = Sqlite::open(&url.path, options).map_err(|e| at_start("opened", e))?;
+    let mut store = Sqlite::open(path, options).map_err(|e| at_start("opened", e))?;
     let incarnation = Incarnation(u128::from_be_bytes(entropy::bytes()?));
-    let ownership = store.take_over(incarnation, clock::wall()).map_err(|e| at_start("taken over", e))?;
+    let Ownership { epoch, lane, .. } =
+        store.take_over(incarnation, clock::wall()).map_err(|e| at_start("taken over", e))?;
     let stored = Stored::read(&mut store).map_err(|e| at_start("read", e))?;
-    Ok(Opened { store, ownership, stored })
+    Ok(Opened { backend: Box::new(store), lane, epochs: Epochs::all(epoch), stored })
+}
+
+/// Reads what a pod begins with from a shared store of which it owns everything. Blocks.
+///
+/// # Errors
+/// One sentence.
+pub fn begin(mut store: Postgres, owned: Owned) -> anyhow::Result<Opened> {
+    let stored = Stored::read(&mut store)?;
+    Ok(Opened { backend: Box::new(store), lane: owned.lane, epochs: owned.epochs, stored })
 }
 
 /// What comes back from the threads.
@@ -119,18 +159,20 @@ impl Store {
     ///
     /// # Errors
     /// When the system gives no thread, or the store no connection.
-    pub fn start(store: Sqlite, ownership: Ownership) -> anyhow::Result<(Self, UnboundedReceiver<Answer>)> {
+    pub fn start(store: Box<dyn Backend>, lane: Lane) -> anyhow::Result<(Self, UnboundedReceiver<Answer>)> {
         let (answers, inbox) = mpsc::unbounded_channel();
         let readers = (0..READERS).map(|_| store.reader()).collect::<Result<Vec<Box<dyn Reader>>, _>>()?;
         let readers = Readers::start(readers).context("no threads to read the store with")?;
         let written = answers.clone();
         // Nobody listens any more only when the pod has ended.
         let on = Box::new(move |completions| drop(written.send(Answer::Written(completions))));
-        let writer = Writer::start(Box::new(store), ownership, Limits::default(), on)
-            .context("no thread to write to the store with")?;
+        // The writer asks for the lane and its last batch, which is new.
+        let ownership = Ownership { epoch: Epoch(0), lane, batch: Batch(0) };
+        let writer =
+            Writer::start(store, ownership, Limits::default(), on).context("no thread to write to the store with")?;
         let submitter = writer.submitter();
         let held = VecDeque::new();
-        Ok((Self { lane: ownership.lane, writer, submitter, readers, answers, held, full: false }, inbox))
+        Ok((Self { lane, writer, submitter, readers, answers, held, full: false }, inbox))
     }
 
     /// Writes this with the next [`Self::hand_over`], after all that was given before.
@@ -214,7 +256,7 @@ impl Opened {
     /// # Errors
     /// As [`Store::start`].
     pub fn start(self) -> anyhow::Result<(Store, UnboundedReceiver<Answer>)> {
-        Store::start(self.store, self.ownership)
+        Store::start(self.backend, self.lane)
     }
 }
 
@@ -225,11 +267,14 @@ mod tests {
     #[test]
     fn urls_say_what_is_wrong_with_them() {
         let url = |text: &str| text.parse::<StoreUrl>();
-        assert_eq!(url("sqlite:a/b.db"), Ok(StoreUrl { path: "a/b.db".into(), max_pages: None }));
-        assert_eq!(url("sqlite:b?max_page_count=9"), Ok(StoreUrl { path: "b".into(), max_pages: Some(9) }));
+        assert_eq!(url("sqlite:a/b.db"), Ok(StoreUrl::Sqlite { path: "a/b.db".into(), max_pages: None }));
+        assert_eq!(url("sqlite:b?max_page_count=9"), Ok(StoreUrl::Sqlite { path: "b".into(), max_pages: Some(9) }));
+        let dsn = "postgres://warren:carrot@db/warren";
+        assert_eq!(url(dsn), Ok(StoreUrl::Postgres(dsn.to_owned())));
+        assert!(!format!("{:?}", url(dsn)).contains("carrot"), "a password must not get into a log");
         for (wrong, says) in [
             ("rooms.db", "begin with sqlite:"),
-            ("postgres://x", "begin with sqlite:"),
+            ("mysql://x", "postgres://"),
             ("sqlite:", "missing"),
             ("sqlite:b?max_page_count=x", "a number of pages"),
             ("sqlite:b?mode=ro", "no option"),

@@ -3,6 +3,7 @@
 //! `warren_store` opens a store for its owner: with the lock, and ready to bring its schema up to date. This is the
 //! other way in; it takes no lock, and SQLite's log of writes shows it one committed moment at a time.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -11,8 +12,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use warren_model::{Epoch, LogKind, LogRow, RoomId, Secret, Seq, UnixMs};
 use warren_store::code::Code;
 
-/// The schema that is read here.
-const SCHEMA: u32 = 1;
+use super::Log;
+
+/// The schemas that are read here: the tables of rooms and logs are the same in them.
+const SCHEMAS: RangeInclusive<u32> = 1..=2;
 
 /// A store that is only read.
 pub struct LogFile {
@@ -41,22 +44,26 @@ impl LogFile {
                 path.display()
             )
         })?;
-        if schema != SCHEMA {
-            bail!("the store {} has schema {schema}, and this version reads {SCHEMA}", path.display());
+        if !SCHEMAS.contains(&schema) {
+            bail!("the store {} has schema {schema}, and this version reads up to {}", path.display(), SCHEMAS.end());
         }
         Ok(Self { conn, path: path.to_owned() })
     }
 
-    /// The room of an address, with its secret.
-    pub fn room(&mut self, jid: &BareJid) -> anyhow::Result<Option<(RoomId, Secret)>> {
+    fn broken(&self) -> String {
+        format!("the store {} cannot be read", self.path.display())
+    }
+}
+
+impl Log for LogFile {
+    fn room(&mut self, jid: &BareJid) -> anyhow::Result<Option<(RoomId, Secret)>> {
         let sql = "SELECT id, secret FROM room WHERE domain = ?1 AND localpart = ?2";
         let address = params![jid.domain().as_str(), jid.node().map_or("", |node| node.as_str())];
         let row = |r: &Row<'_>| Ok((RoomId(unsigned(r.get(0)?)), Secret(r.get(1)?)));
         self.conn.query_row(sql, address, row).optional().with_context(|| self.broken())
     }
 
-    /// At most `max` rows after `after`, in order.
-    pub fn page(&mut self, room: RoomId, after: Seq, max: usize) -> anyhow::Result<Vec<LogRow>> {
+    fn page(&mut self, room: RoomId, after: Seq, max: usize) -> anyhow::Result<Vec<LogRow>> {
         let rows = || -> rusqlite::Result<_> {
             let sql = "SELECT seq, epoch, kind, at, eff, jid, nick, ingress, id, payload FROM log \
                        WHERE room = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
@@ -64,10 +71,6 @@ impl LogFile {
             self.conn.prepare_cached(sql)?.query_map(bounds, log_row)?.collect()
         };
         rows().with_context(|| self.broken())
-    }
-
-    fn broken(&self) -> String {
-        format!("the store {} cannot be read", self.path.display())
     }
 }
 

@@ -11,5 +11,6 @@ mod hostile;
 mod real;
 mod restart;
 mod speed;
+mod standby;
 mod start;
 mod stop;

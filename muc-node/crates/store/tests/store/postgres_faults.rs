@@ -52,7 +52,7 @@ fn killed_in_the_middle_of_commits() {
     let mut reader = store.reader().unwrap();
     let known = Ownership { batch, ..own };
     let (send, completions) = channel();
-    let on = Box::new(move |completion| drop(send.send(completion)));
+    let on = Box::new(move |answers: Vec<_>| answers.into_iter().for_each(|answer| drop(send.send(answer))));
     // Small groups: many commits, so that a kill finds one under way.
     let limits = Limits { works: 3, ..Limits::default() };
     let writer = Writer::start(Box::new(store), known, limits, on).unwrap();
