@@ -95,9 +95,9 @@ impl Postgres {
         Ok(Self { target, writer, reads })
     }
 
-    /// The verbs of a cluster, on a connection of their own.
-    pub fn cluster(&self) -> PostgresCluster {
-        PostgresCluster { connection: Connection::new(self.target.clone(), true) }
+    /// The verbs of a cluster, on a connection of their own. What beats wants shorter times than what writes.
+    pub fn cluster(&self, options: PostgresOptions) -> PostgresCluster {
+        PostgresCluster { connection: Connection::new(self.target.with(options), true) }
     }
 
     /// Server and database, without a password.

@@ -187,6 +187,11 @@ impl Target {
         Ok(Self { config, ssl, options, name })
     }
 
+    /// The same place, with other times.
+    pub fn with(&self, options: PostgresOptions) -> Self {
+        Self { options, ..self.clone() }
+    }
+
     /// For errors: never with a password.
     pub fn name(&self) -> &str {
         &self.name
