@@ -18,8 +18,8 @@ impl Model {
             if pod.state != PodState::Open {
                 return Err(StoreError::Failed(format!("incarnation {} has been closed", join.incarnation)));
             }
-            let lanes = self.lanes.values().filter(|lane| lane.incarnation == join.incarnation).map(own).collect();
-            return Ok(Joined { lanes, closed: Vec::new() });
+            let lanes = self.lanes.values().filter(|lane| lane.open && lane.incarnation == join.incarnation);
+            return Ok(Joined { lanes: lanes.map(own).collect(), closed: Vec::new() });
         }
         let before = self.pods.values().filter(|pod| pod.name == join.name && pod.state == PodState::Open);
         let closed: Vec<Incarnation> = before.map(|pod| pod.incarnation).collect();

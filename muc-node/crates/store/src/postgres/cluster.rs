@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 use warren_model::{Batch, Epoch, Lane, Path, Shard, UnixMs};
 
-use super::read::{Columns, each, int};
+use super::read::{Columns, SNAPSHOT, each, int};
 use super::session::{Call, Connection, Param, Trouble, Wire, on};
-use super::write::{all, begin, end};
+use super::write::{COMMIT, all, begin, end};
 use crate::{
     Assignment, Claim, Closed, Cluster, Incarnation, Join, Joined, LinkRow, Moved, Ownership, PodRow, PodState,
     ShardRow, StoreError, TakeOver, Thing, View,
@@ -72,7 +72,7 @@ async fn joined(wire: &mut Wire, join: &Join) -> Result<Joined, Trouble> {
     let calls = [
         Call::plain("SELECT last_lane FROM meta FOR UPDATE"),
         Call::new("SELECT incarnation, gone, closed_by FROM pod WHERE incarnation = $1", [own()]),
-        Call::new("SELECT id, epoch, batch FROM lane WHERE incarnation = $1 ORDER BY n", [own()]),
+        Call::new("SELECT id, epoch, batch FROM lane WHERE incarnation = $1 AND open ORDER BY id", [own()]),
         Call::new(
             "UPDATE lane SET open = false WHERE open AND incarnation <> $2 AND (incarnation IN \
              (SELECT incarnation FROM pod WHERE name = $1 AND NOT gone) OR incarnation NOT IN \
@@ -144,15 +144,15 @@ async fn pods(wire: &mut Wire) -> Result<Vec<PodRow>, Trouble> {
 }
 
 async fn view(wire: &mut Wire) -> Result<View, Trouble> {
-    wire.call(Call::plain("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
     let calls = [
+        Call::plain(SNAPSHOT),
         Call::plain(PODS),
         Call::plain("SELECT id, incarnation, epoch FROM shard ORDER BY id"),
         Call::plain("SELECT local, remote, incarnation, epoch FROM link ORDER BY local, remote"),
-        Call::plain("COMMIT"),
+        Call::plain(COMMIT),
     ];
     let answers = all(wire, &calls).await?;
-    let [pods, shards, links, _]: [Vec<Row>; 4] =
+    let [_, pods, shards, links, _]: [Vec<Row>; 5] =
         answers.try_into().map_err(|_| Trouble::Corrupt("an answer is missing".to_owned()))?;
     Ok(View {
         pods: each(&pods, pod_row)?,

@@ -1,5 +1,7 @@
 //! Reads, each one of a single moment.
 
+use std::collections::HashMap;
+
 use jid::{BareJid, Jid};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -10,7 +12,7 @@ use warren_model::{
 
 use super::group::fmuc_key;
 use super::session::{Call, Param, Trouble, Wire};
-use super::write::all;
+use super::write::{COMMIT, all};
 use crate::code::Code;
 use crate::types::spans_from_text;
 use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Routed, Touched, Window};
@@ -194,14 +196,11 @@ fn foreign_id(c: &mut Columns<'_>) -> Result<FmucKeyRow, Trouble> {
 }
 
 /// Begins a transaction that reads one moment.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-/// Ends it. There is nothing in it to be lost.
-async fn leave<T>(wire: &mut Wire, result: Result<T, Trouble>) -> Result<T, Trouble> {
-    if !matches!(result, Err(Trouble::Lost(_))) {
-        wire.call(Call::plain("COMMIT")).await?;
-    }
-    result
+/// A statement that was refused leaves a transaction that nobody ends: then the connection goes.
+fn in_snapshot(trouble: Trouble) -> Trouble {
+    if let Trouble::Rule(why) = trouble { Trouble::Refused(why) } else { trouble }
 }
 
 fn number<'a>(n: u64) -> Param<'a> {
@@ -209,9 +208,7 @@ fn number<'a>(n: u64) -> Param<'a> {
 }
 
 pub async fn load_room(wire: &mut Wire, jid: &BareJid, window: Window) -> Result<Option<RoomRows>, Trouble> {
-    wire.call(Call::plain(SNAPSHOT)).await?;
-    let result = loaded(wire, jid, window).await;
-    leave(wire, result).await
+    loaded(wire, jid, window).await.map_err(in_snapshot)
 }
 
 async fn loaded(wire: &mut Wire, jid: &BareJid, window: Window) -> Result<Option<RoomRows>, Trouble> {
@@ -219,7 +216,12 @@ async fn loaded(wire: &mut Wire, jid: &BareJid, window: Window) -> Result<Option
                greatest(head, (SELECT coalesce(max(seq), 0) FROM log WHERE log.room = room.id)) AS head \
                FROM room WHERE domain = $1 AND localpart = $2";
     let address: [Param<'_>; 2] = [Box::new(jid.domain().as_str()), Box::new(jid.node().map_or("", |n| n.as_str()))];
-    let Some(room) = first(&wire.call(Call::new(sql, address)).await?, room_row)? else { return Ok(None) };
+    // Two round trips: what begins and what ends the transaction goes with what is asked in it.
+    let answers = all(wire, &[Call::plain(SNAPSHOT), Call::new(sql, address)]).await?;
+    let Some(room) = answers.last().map_or(Ok(None), |rows| first(rows, room_row))? else {
+        wire.call(Call::plain(COMMIT)).await?;
+        return Ok(None);
+    };
     let id = || number(room.id.0);
     let within = number(room.head.0.saturating_sub(HISTORY_REACH));
     let calls = [
@@ -244,10 +246,11 @@ async fn loaded(wire: &mut Wire, jid: &BareJid, window: Window) -> Result<Option
              ORDER BY seq DESC, origin DESC, id DESC, digest DESC LIMIT $2",
             [id(), Box::new(size(window.keys))],
         ),
+        Call::plain(COMMIT),
     ];
-    let answers: [Vec<Row>; 6] =
+    let answers: [Vec<Row>; 7] =
         all(wire, &calls).await?.try_into().map_err(|_| Trouble::Corrupt("an answer is missing".to_owned()))?;
-    let [occupants, affiliations, peerings, history, subject, keys] = &answers;
+    let [occupants, affiliations, peerings, history, subject, keys, _] = &answers;
     let mut history = each(history, log_row)?;
     history.reverse();
     let mut fmuc_keys = each(keys, foreign_id)?;
@@ -291,24 +294,22 @@ pub async fn fmuc_keys(wire: &mut Wire, room: RoomId, origin: &BareJid, id: &str
 }
 
 pub async fn touched(wire: &mut Wire, lane: Lane, after: Batch) -> Result<Vec<Touched>, Trouble> {
-    wire.call(Call::plain(SNAPSHOT)).await?;
-    let result = written(wire, lane, after).await;
-    leave(wire, result).await
+    written(wire, lane, after).await.map_err(in_snapshot)
 }
 
 async fn written(wire: &mut Wire, lane: Lane, after: Batch) -> Result<Vec<Touched>, Trouble> {
     let sql = "SELECT batch, touched FROM batch WHERE lane = $1 AND batch > $2 ORDER BY batch";
-    let rows = wire.call(Call::new(sql, [number(lane.0), number(after.0)])).await?;
-    let batches = each(&rows, |c| {
+    let answers = all(wire, &[Call::plain(SNAPSHOT), Call::new(sql, [number(lane.0), number(after.0)])]).await?;
+    let batches = each(answers.last().map_or(&[], Vec::as_slice), |c| {
         let (batch, text): (_, &str) = (Batch(c.num()?), c.get()?);
         let spans = spans_from_text(text).map_err(|e| c.corrupt(format!("batch {batch}: {e}")))?;
         Ok((batch, spans))
     })?;
     let ids: Vec<i64> = batches.iter().flat_map(|(_, spans)| spans).map(|span| int(span.room.0)).collect();
     let sql = "SELECT id, domain, localpart FROM room WHERE id = ANY($1::int8[])";
-    let rows = wire.call(Call::new(sql, [Box::new(ids)])).await?;
-    let rooms: std::collections::HashMap<RoomId, BareJid> =
-        each(&rows, |c| Ok((RoomId(c.num()?), c.address()?)))?.into_iter().collect();
+    let answers = all(wire, &[Call::new(sql, [Box::new(ids)]), Call::plain(COMMIT)]).await?;
+    let rooms = each(answers.first().map_or(&[], Vec::as_slice), |c| Ok((RoomId(c.num()?), c.address()?)))?;
+    let rooms: HashMap<RoomId, BareJid> = rooms.into_iter().collect();
     let spans = batches.iter().flat_map(|(batch, spans)| spans.iter().map(|span| (*batch, *span)));
     Ok(spans
         .filter_map(|(batch, span)| {

@@ -11,7 +11,7 @@ use crate::types::{Spans, spans_to_text};
 use crate::{Incarnation, Ownership, Resolved, Work};
 
 const BEGIN: &str = "BEGIN";
-const COMMIT: &str = "COMMIT";
+pub const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
 
 /// The fence: locks the lane's row until the end of the transaction, so that whoever closes the lane waits for it.
