@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use warren_model::{RoomId, Row, Seq};
 use warren_store::conformance::rows::{ALL, NOW, bare, jid, key, message, occupant, room, work};
-use warren_store::{Backend, CommitError, Incarnation, Postgres, PostgresOptions, Reader, StoreError};
+use warren_store::{Backend, CommitError, Incarnation, Postgres, PostgresOptions, Reader, StoreError, Window};
 use warren_test_postgres::Server;
 
 fn options() -> PostgresOptions {
@@ -222,6 +222,50 @@ fn a_shard_that_moved_takes_nothing_of_its_old_owner() {
         Err(CommitError::Rejected { index: Some(0), why }) => assert!(why.contains("another owner"), "{why}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_page_of_a_long_log_reads_no_more_than_the_page() {
+    let (dsn, name) = database();
+    let mut store = open(&dsn).unwrap();
+    let lane = store.take_over(Incarnation(1), NOW).unwrap().lane;
+    let rows = std::iter::once(Row::Room(room(1, "r@rooms.example"))).chain((1..=5000).map(|n| Row::Log(message(n))));
+    store.commit(lane, &[work(1, rows.collect())]).unwrap();
+    // The statistics of a connection are told when it ends.
+    drop(store);
+    let read = || {
+        sql(
+            &name,
+            "SELECT (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname = 'log') + \
+             (SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables WHERE relname = 'log')",
+        )
+        .parse::<u64>()
+        .unwrap()
+    };
+    let settled = || {
+        let mut last = read();
+        loop {
+            #[expect(clippy::disallowed_methods, reason = "the server tells in its own time")]
+            thread::sleep(Duration::from_millis(300));
+            let now = read();
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    };
+    let before = settled();
+    let mut store = open(&dsn).unwrap();
+    // More than five: by then the server has settled on a plan.
+    for n in 0..10 {
+        assert_eq!(store.page(RoomId(1), Seq(n), 10).unwrap().len(), 10);
+        assert_eq!(store.page_back(RoomId(1), Seq(5000 - n), 10).unwrap().len(), 10);
+        let window = Window { messages: 10, keys: 10 };
+        assert_eq!(store.load_room(&bare("r@rooms.example"), window).unwrap().unwrap().history.len(), 10);
+    }
+    drop(store);
+    let fetched = settled() - before;
+    assert!((300..1000).contains(&fetched), "{fetched} rows for 300");
 }
 
 #[test]
