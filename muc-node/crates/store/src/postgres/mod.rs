@@ -21,11 +21,13 @@
 mod cluster;
 mod dsn;
 mod group;
+mod owners;
 mod read;
 mod rows;
 mod schema;
 mod session;
 mod tls;
+mod trouble;
 mod write;
 
 use std::time::Duration;
