@@ -63,7 +63,12 @@ impl Server {
         let bin = binaries()?;
         let dir = tempfile::Builder::new().prefix("warren-pg-").tempdir().context("no directory for PostgreSQL")?;
         let janitor = Command::new("sh")
-            .args(["-c", "trap '' INT TERM HUP; cat >/dev/null; sleep 0.5; rm -rf -- \"$0\""])
+            // Processes of a server that was killed write on for a moment.
+            .args([
+                "-c",
+                "trap '' INT TERM HUP; cat >/dev/null; n=0; \
+                 while [ -d \"$0\" ] && [ $n -lt 40 ]; do sleep 0.25; rm -rf -- \"$0\"; n=$((n + 1)); done",
+            ])
             .arg(dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
