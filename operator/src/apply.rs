@@ -39,7 +39,9 @@ pub async fn apply<K: Kind>(ctx: &Context, item: &Item, found: &Found<K::Status>
     if item.paused {
         return Ok(Programmed::Not);
     }
-    if !found.finalizers.iter().any(|f| f == FINALIZER) {
+    // A room that was never told to anybody may go as it came; a service does not while rooms name it.
+    let effective = item.name.kind == ObjectKind::MucService || item.services.iter().any(|s| ctx.pods.any(s).is_some());
+    if effective && !found.finalizers.iter().any(|f| f == FINALIZER) {
         // Before the first effect outside of the object.
         let finalizers: Vec<_> = found.finalizers.iter().cloned().chain([FINALIZER.to_owned()]).collect();
         let ObjectName { namespace, name, .. } = &item.name;

@@ -11,8 +11,8 @@ use warren_crds::{FederatedRoom, MucService, Validated};
 use warren_model::{Generation, Object, ObjectKind, ObjectName};
 
 use crate::PAUSED;
-use crate::dereference::{Pem, Snapshot, of_room, of_service};
-use crate::validate::Refusal;
+use crate::dereference::{Pem, Snapshot};
+use crate::validate::{Judged, Refusal};
 use crate::workload::{Child, children, selector_text};
 
 /// A `MucService`: namespace and name.
@@ -121,16 +121,12 @@ impl Plan {
 }
 
 /// Makes the plan. `image`: for services that name none.
-pub fn build(
-    snapshot: &Snapshot,
-    validated: &Validated<'_>,
-    mut refusals: BTreeMap<ObjectName, Refusal>,
-    image: &str,
-) -> Plan {
+pub fn build(snapshot: &Snapshot, validated: &Validated<'_>, judged: Judged, image: &str) -> Plan {
     let mut objects: BTreeMap<ObjectName, Object> =
         warren_crds::build(validated).into_iter().map(|o| (o.name.clone(), o)).collect();
-    let mut verdict = |name: &ObjectName, waits: bool| match (objects.remove(name), refusals.remove(name)) {
-        _ if waits => Verdict::Waiting,
+    let Judged { mut refusals, waiting } = judged;
+    let mut verdict = |name: &ObjectName| match (objects.remove(name), refusals.remove(name)) {
+        _ if waiting.contains(name) => Verdict::Waiting,
         (Some(object), None) => Verdict::Accepted(Box::new(object)),
         (_, Some(refusal)) => Verdict::Refused(refusal),
         (None, None) => Verdict::Waiting,
@@ -149,19 +145,18 @@ pub fn build(
             ObjectKind::FederatedRoom => Facts::Room { jid: None, peers: Vec::new() },
             _ => Facts::Peer,
         };
-        plan.add(item(name.clone(), meta, Vec::new(), verdict(name, false), facts));
+        plan.add(item(name.clone(), meta, Vec::new(), verdict(name), facts));
     }
     for peer in &declared.peers {
         let name = name(ObjectKind::FederationPeer, peer.meta());
         let services = live.iter().filter(|(namespace, _)| *namespace == name.namespace).cloned().collect();
-        let verdict = verdict(&name, false);
+        let verdict = verdict(&name);
         plan.add(item(name, peer.meta(), services, verdict, Facts::Peer));
     }
     let mut rooms: BTreeMap<ServiceKey, (BTreeSet<ObjectName>, usize)> = BTreeMap::new();
     for room in &declared.rooms {
         let name = name(ObjectKind::FederatedRoom, room.meta());
-        let waits = of_room(room).is_some_and(|secret| snapshot.pending.contains(&secret));
-        let verdict = verdict(&name, waits);
+        let verdict = verdict(&name);
         let service = service_of(room);
         let counts = rooms.entry(service.clone()).or_default();
         if room.metadata.deletion_timestamp.is_none() {
@@ -174,8 +169,7 @@ pub fn build(
     }
     for service in &declared.services {
         let name = name(ObjectKind::MucService, service.meta());
-        let waits = of_service(service).iter().any(|secret| snapshot.pending.contains(secret));
-        let mut verdict = verdict(&name, waits);
+        let mut verdict = verdict(&name);
         let key = service_key(service.meta());
         let wants_tls = service.spec.tls.is_some();
         let tls = service.spec.tls.as_ref().and_then(|tls| {
@@ -183,7 +177,9 @@ pub fn build(
             snapshot.certificates.iter().find(|(name, _)| *name == secret).map(|(_, pem)| pem.clone())
         });
         if wants_tls && tls.is_none() && matches!(verdict, Verdict::Accepted(_)) {
-            verdict = Verdict::Refused(no_certificates(service));
+            let secret = service.spec.tls.as_ref().map(|t| (key.0.clone(), t.secret_name.clone()));
+            let unknown = secret.is_some_and(|secret| snapshot.pending.contains(&secret));
+            verdict = if unknown { Verdict::Waiting } else { Verdict::Refused(no_certificates(service)) };
         }
         let (named, accepted) = rooms.remove(&key).unwrap_or_default();
         let facts = Facts::Service {

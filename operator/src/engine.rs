@@ -153,9 +153,9 @@ impl Context {
     /// Steps one to three.
     fn replan(&self) {
         let snapshot = dereference(&self.stores, &self.secrets);
-        let (validated, refusals) = validate(&snapshot);
-        let refused = refusals.len();
-        let plan = build(&snapshot, &validated, refusals, &self.settings.image);
+        let (validated, judged) = validate(&snapshot);
+        let refused = judged.refusals.len();
+        let plan = build(&snapshot, &validated, judged, &self.settings.image);
         let changed = plan.changed(&self.plan());
         self.pods.sync(self.reachable(&plan));
         let accepted = plan.items.len().saturating_sub(refused);
@@ -203,7 +203,8 @@ impl Context {
         if removed == Some(Removed::Yes) {
             return Ok(());
         }
-        if matches!(programmed, Programmed::Pending(_)) && self.waits(&item.name) < LONG {
+        let waits = matches!(programmed, Programmed::Pending(_)) || item.verdict == Verdict::Waiting;
+        if waits && self.waits(&item.name) < LONG {
             return Err(Again::Soon);
         }
         let view = match (&item.verdict, item.services.first()) {
@@ -224,6 +225,7 @@ impl Context {
             (Programmed::Pending(why), _) => Err(Again::Failed(why)),
             (Programmed::Rejected(refusal), _) => Err(Again::Failed(refusal.message)),
             (_, Some(_)) => Err(Again::Failed("it is to go and cannot yet".to_owned())),
+            _ if item.verdict == Verdict::Waiting => Err(Again::Failed("a Secret has not been read yet".to_owned())),
             (Programmed::Yes, _) => {
                 self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&item.name);
                 self.tell_service(item);

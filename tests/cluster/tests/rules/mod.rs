@@ -20,21 +20,17 @@ pub struct Row {
 const LONG: &str = "metadata.name may have 63 characters at most: it is used in labels";
 const VOUCH: &str = "say exactly one of domains and any: true";
 const ROOMS: &str = "say exactly one of localparts, all: true and selector";
-const SELECTOR: &str = "selector goes with from: Selector, and only with that";
-const REQUIRED: &str = "required names peers of uplink.candidates and downlinks only";
 const TRANSPORT: &str = "say exactly one of component and s2s";
 const STORE: &str = "say exactly one of sqlite and postgres";
 const ONE_POD: &str = "a service on SQLite has one pod at most: write replicas: 1, or store.postgres";
-const TLS: &str = "pods that the operator runs need tls.secretName: configuration travels to them over mTLS";
+const CERTIFICATES: &str = "pods that the operator runs need tls.secretName: configuration travels to them over mTLS";
+const SELECTOR: &str = "selector goes with from: Selector, and only with that";
+const REQUIRED: &str = "required names peers of uplink.candidates and downlinks only";
 const LOCALPART: &str = "localpart may not be added or removed later: delete and re-create";
 const EXPOSURE: &str = "a federated semi-anonymous room says federation.jidExposure: who may see real JIDs";
 
 fn nothing() -> Value {
     json!({})
-}
-
-fn stored() -> Value {
-    json!({"spec": {"store": {"sqlite": {"claimName": "rooms"}}, "tls": {"secretName": "tls"}}})
 }
 
 fn too_long() -> Value {
@@ -43,6 +39,10 @@ fn too_long() -> Value {
 
 fn just_fits() -> Value {
     json!({"metadata": {"name": "n".repeat(63)}})
+}
+
+fn on_sqlite() -> Value {
+    json!({"spec": {"store": {"sqlite": {"claimName": "rooms"}}, "tls": {"secretName": "certificates"}, "replicas": 1}})
 }
 
 const fn create(
@@ -75,43 +75,24 @@ pub const ROWS: &[Row] = &[
         || json!({"spec": {"domain": "other.wonderland.lit"}}),
     ),
     create("MucService", "spec.transport", TRANSPORT, nothing, || json!({"spec": {"transport": {"s2s": {}}}})),
+    create("MucService", "spec.transport", TRANSPORT, nothing, || json!({"spec": {"transport": {"component": null}}})),
+    create("MucService", "spec.store", STORE, on_sqlite, || json!({"spec": {"store": {"sqlite": null}}})),
     create(
         "MucService",
-        "spec.transport",
-        TRANSPORT,
-        || json!({"spec": {"transport": {"component": null, "s2s": {}}}}),
-        || json!({"spec": {"transport": {"s2s": null}}}),
+        "spec.store",
+        STORE,
+        on_sqlite,
+        || json!({"spec": {"store": {"postgres": {"dsnSecretRef": {"name": "db", "key": "dsn"}}}}}),
     ),
-    create(
-        "MucService",
-        "spec.allowedRooms.namespaces",
-        SELECTOR,
-        nothing,
-        || json!({"spec": {"allowedRooms": {"namespaces": {"from": "Selector"}}}}),
-    ),
+    create("MucService", "spec", ONE_POD, on_sqlite, || json!({"spec": {"replicas": 2}})),
+    create("MucService", "spec", CERTIFICATES, on_sqlite, || json!({"spec": {"tls": null}})),
     create(
         "MucService",
         "spec.allowedRooms.namespaces",
         SELECTOR,
         || json!({"spec": {"allowedRooms": {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}}}}),
-        || json!({"spec": {"allowedRooms": {"namespaces": {"from": null}}}}), // and so the default, Same
+        || json!({"spec": {"allowedRooms": {"namespaces": {"from": "All"}}}}),
     ),
-    create("MucService", "spec.store", STORE, stored, || json!({"spec": {"store": {"sqlite": null}}})),
-    create(
-        "MucService",
-        "spec.store",
-        STORE,
-        stored,
-        || json!({"spec": {"store": {"postgres": {"dsnSecretRef": {"name": "db", "key": "dsn"}}}}}),
-    ),
-    create(
-        "MucService",
-        "spec",
-        ONE_POD,
-        || merged(&stored(), &json!({"spec": {"replicas": 1}})),
-        || json!({"spec": {"replicas": 2}}),
-    ),
-    create("MucService", "spec", TLS, stored, || json!({"spec": {"tls": null}})),
     create("FederationPeer", "", LONG, just_fits, too_long),
     create(
         "FederationPeer",
@@ -141,15 +122,15 @@ pub const ROWS: &[Row] = &[
         "FederationPeer",
         "spec.rooms",
         ROOMS,
-        || json!({"spec": {"rooms": {"selector": {"matchLabels": {"a": "b"}}}}}),
         || json!({"spec": {"rooms": {"all": true}}}),
+        || json!({"spec": {"rooms": {"selector": {"matchLabels": {"a": "b"}}}}}),
     ),
     create(
         "FederationPeer",
         "spec.rooms.namespaces",
         SELECTOR,
         || json!({"spec": {"rooms": {"all": true, "namespaces": {"from": "All"}}}}),
-        || json!({"spec": {"rooms": {"namespaces": {"from": "Selector"}}}}),
+        || json!({"spec": {"rooms": {"namespaces": {"selector": {"matchLabels": {"a": "b"}}}}}}),
     ),
     create("FederatedRoom", "", LONG, just_fits, too_long),
     create(
@@ -157,10 +138,11 @@ pub const ROWS: &[Row] = &[
         "spec.federation",
         REQUIRED,
         || {
-            json!({"spec": {"federation": {"jidExposure": "Real", "required": ["denmark", "norway"],
-                "uplink": {"sync": "WhenOccupied", "candidates": [{"peer": "denmark"}]}, "downlinks": [{"peer": "norway"}]}}})
+            json!({"spec": {"federation": {
+                "jidExposure": "Real", "downlinks": [{"peer": "denmark"}], "required": ["denmark"],
+            }}})
         },
-        || json!({"spec": {"federation": {"required": ["denmark", "sweden"]}}}),
+        || json!({"spec": {"federation": {"required": ["verona"]}}}),
     ),
     update(
         "FederatedRoom",

@@ -1,0 +1,7 @@
+//! The operator as a process, on a real API server, with real nodes on loopback.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod stories;
+mod thousand;
+mod world;
