@@ -274,3 +274,118 @@ fn peers(room: &FederatedRoom, namespace: &str, snapshot: &Snapshot) -> Vec<Peer
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::validate;
+    use serde_json::{Value, json};
+
+    fn object<T: serde::de::DeserializeOwned>(kind: &str, name: &str, spec: &Value) -> T {
+        serde_json::from_value(json!({"apiVersion": "warren.chat/v1alpha1", "kind": kind, "spec": spec,
+            "metadata": {"name": name, "namespace": "chat", "uid": format!("uid-{name}"), "generation": 3}}))
+        .unwrap()
+    }
+
+    /// A service, a peer and a room that names both.
+    fn site() -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let secret = json!({"metadata": {"name": "s", "namespace": "chat"}, "stringData": {"k": "v"}});
+        snapshot.declared.secrets.add(&serde_json::from_value(secret).unwrap());
+        let service = json!({"domain": "rooms.lit", "homeDomains": ["lit"],
+            "transport": {"component": {"host": "h", "port": 1, "secretRef": {"name": "s", "key": "k"}}}});
+        snapshot.declared.services.push(object("MucService", "rooms", &service));
+        let peer = json!({"domain": "talk.lit", "vouch": {"any": true}});
+        snapshot.declared.peers.push(object("FederationPeer", "talk", &peer));
+        let room = json!({"serviceRef": {"name": "rooms"}, "federation": {"jidExposure": "Real", "required": ["talk"],
+            "downlinks": [{"peer": "talk"}],
+            "uplink": {"sync": "WhenOccupied", "candidates": [{"peer": "talk"}]}}});
+        snapshot.declared.rooms.push(object("FederatedRoom", "tea", &room));
+        snapshot
+    }
+
+    fn plan(snapshot: &Snapshot) -> Plan {
+        let (validated, judged) = validate(snapshot);
+        build(snapshot, &validated, judged, "image")
+    }
+
+    fn of<'a>(plan: &'a Plan, name: &str) -> &'a Item {
+        plan.items.values().find(|item| item.name.name == name).unwrap()
+    }
+
+    #[test]
+    fn everything_goes_to_the_pods_of_its_service() {
+        let plan = plan(&site());
+        let key = ("chat".to_owned(), "rooms".to_owned());
+        assert_eq!(plan.of_service(&key).count(), 3);
+        let tea = of(&plan, "tea");
+        let Verdict::Accepted(object) = &tea.verdict else { panic!("{tea:?}") };
+        assert_eq!((object.uid.as_str(), object.generation), ("uid-tea", Generation(3)));
+        let Facts::Room { jid, peers } = &tea.facts else { panic!("{tea:?}") };
+        assert_eq!(jid.as_deref(), Some("tea@rooms.lit"));
+        let [peer] = peers.as_slice() else { panic!("a peer is listed once: {peers:?}") };
+        assert_eq!((peer.domain.as_str(), peer.direction, peer.required), ("talk.lit", LinkDirection::Uplink, true));
+        let Facts::Service { rooms, accepted, .. } = &of(&plan, "rooms").facts else { panic!() };
+        assert_eq!((rooms.len(), *accepted), (1, 1));
+        assert!(plan.has_uid("uid-tea") && !plan.has_uid("uid-coffee"));
+    }
+
+    #[test]
+    fn only_what_differs_is_looked_at() {
+        let mut snapshot = site();
+        let before = plan(&snapshot);
+        assert_eq!(plan(&snapshot).changed(&before), [], "the same again");
+        // Our own writes change nothing of the plan.
+        let meta = &mut snapshot.declared.rooms[0].metadata;
+        meta.resource_version = Some("77".to_owned());
+        meta.finalizers = Some(vec![crate::FINALIZER.to_owned()]);
+        assert_eq!(plan(&snapshot).changed(&before), []);
+        snapshot.declared.rooms[0].spec.title = Some("Tea".to_owned());
+        let changed: Vec<_> = plan(&snapshot).changed(&before).into_iter().map(|n| n.name).collect();
+        assert_eq!(changed, ["tea"]);
+        snapshot.declared.rooms.clear();
+        let mut changed: Vec<_> = plan(&snapshot).changed(&before).into_iter().map(|n| n.name).collect();
+        changed.sort();
+        assert_eq!(changed, ["rooms", "tea"], "what is gone, and who counts it");
+    }
+
+    #[test]
+    fn a_rotated_secret_is_a_change() {
+        let mut snapshot = site();
+        let before = plan(&snapshot);
+        let secret = json!({"metadata": {"name": "s", "namespace": "chat"}, "stringData": {"k": "new"}});
+        snapshot.declared.secrets.add(&serde_json::from_value(secret).unwrap());
+        let changed: Vec<_> = plan(&snapshot).changed(&before).into_iter().map(|n| n.name).collect();
+        assert_eq!(changed, ["rooms"]);
+    }
+
+    #[test]
+    fn a_service_that_goes_lets_its_rooms_go() {
+        let mut snapshot = site();
+        snapshot.declared.services[0].metadata.deletion_timestamp = Some(crate::report::now());
+        let plan = plan(&snapshot);
+        assert!(of(&plan, "tea").services.is_empty(), "nobody need be asked");
+        assert!(of(&plan, "rooms").deleting);
+    }
+
+    #[test]
+    fn certificates_are_needed_when_they_are_named() {
+        let mut snapshot = site();
+        snapshot.declared.services[0].spec.tls = Some(serde_json::from_value(json!({"secretName": "certs"})).unwrap());
+        let Verdict::Refused(refusal) = of(&plan(&snapshot), "rooms").verdict.clone() else { panic!() };
+        assert_eq!(refusal.reason, "SecretNotFound");
+        assert!(refusal.message.contains("spec.tls.secretName"), "{}", refusal.message);
+        snapshot.pending.insert(("chat".to_owned(), "certs".to_owned()));
+        assert_eq!(of(&plan(&snapshot), "rooms").verdict, Verdict::Waiting);
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_costs_only_itself() {
+        let mut snapshot = site();
+        let name = ObjectName { kind: ObjectKind::FederatedRoom, namespace: "chat".to_owned(), name: "odd".to_owned() };
+        snapshot.unreadable.push((name, ObjectMeta::default(), "unknown variant".to_owned()));
+        let plan = plan(&snapshot);
+        assert!(matches!(&of(&plan, "odd").verdict, Verdict::Refused(r) if r.reason == "InvalidObject"));
+        assert!(matches!(of(&plan, "tea").verdict, Verdict::Accepted(_)));
+    }
+}
