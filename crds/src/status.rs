@@ -50,7 +50,7 @@ pub struct MucServiceStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// How many rooms there are. Rewritten once a minute at most.
+/// How many rooms there are. Rewritten every 10 s at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomCounts {

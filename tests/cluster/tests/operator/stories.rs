@@ -348,3 +348,29 @@ fn a_slice_that_moves_is_followed() {
         Ok(())
     });
 }
+
+#[test]
+fn control_is_spoken_with_certificates() {
+    shared(async |cluster| {
+        if cluster.lacks("control_is_spoken_with_certificates", NEEDS)? {
+            return Ok(());
+        }
+        let world = World::new(cluster, "tls").await?;
+        let (acceptor, control) = (Acceptor::bind(SECRET).await?, free()?);
+        let node = world.node_with_tls("node", control).await?;
+        world.service(&acceptor, control).await?;
+        let operator = world.operator("operator", false)?;
+        // The operator may speak in the clear; the node does not listen to that.
+        let waits = world.until("mucs", "chat", "Ready", "False").await?;
+        ensure!(waits["reason"] == "AwaitingNodes", "{waits}");
+        let mut chat = service(&world.domain(), acceptor.addr()?);
+        chat["spec"]["tls"] = json!({"secretName": "certificates"});
+        world.apply(&chat).await?;
+        let _link = acceptor.accept(LONG).await.with_context(|| node.log())?;
+        world.until("mucs", "chat", "Ready", "True").await?;
+        // What is in the Secrets is nowhere else.
+        let log = operator.log() + &node.log();
+        ensure!(!log.contains(SECRET) && !log.contains("PRIVATE KEY"), "{log}");
+        Ok(())
+    });
+}

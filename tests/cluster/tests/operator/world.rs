@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -109,12 +110,39 @@ impl World {
 
     /// A node that is told everything by its operator. The same name has the same store.
     pub fn node(&self, name: &str, control: SocketAddr) -> Result<Process> {
+        self.node_with(name, control, &["--control-plaintext"])
+    }
+
+    fn node_with(&self, name: &str, control: SocketAddr, security: &[&str]) -> Result<Process> {
         let store = format!("sqlite:{}", self.dir.path().join(format!("{name}.db")).display());
         let admin = free()?;
         let (control, admins) = (control.to_string(), admin.to_string());
-        let args = ["serve", "--store", &store, "--admin", &admins, "--control", &control, "--control-plaintext"];
-        let args: Vec<_> = args.into_iter().chain(["--pod", name]).map(str::to_owned).collect();
+        let args = ["serve", "--store", &store, "--admin", &admins, "--control", &control, "--pod", name];
+        let args: Vec<_> = args.iter().chain(security).map(|arg| (*arg).to_owned()).collect();
         self.start(Path::new(node::binary()?), name, &args, admin)
+    }
+
+    /// A node that speaks control with those only whose certificate is of the same authority; the Secret
+    /// `certificates` has what the operator needs.
+    pub async fn node_with_tls(&self, name: &str, control: SocketAddr) -> Result<Process> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let host = format!("chat-control.{}.svc", self.name());
+        let cert = CertificateParams::new(vec![host])?.signed_by(&key, &authority)?;
+        let texts = [("tls.crt", cert.pem()), ("tls.key", key.serialize_pem()), ("ca.crt", authority.pem())];
+        let mut files = Vec::new();
+        let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "certificates"}});
+        for (file, text) in texts {
+            let path = self.dir.path().join(file);
+            std::fs::write(&path, &text)?;
+            secret["stringData"][file] = json!(text);
+            files.push(path.display().to_string());
+        }
+        self.apply(&secret).await?;
+        let tls = ["--tls-cert", &files[0], "--tls-key", &files[1], "--tls-ca", &files[2]];
+        self.node_with(name, control, &tls)
     }
 
     pub async fn apply(&self, object: &Value) -> Result<()> {
