@@ -157,7 +157,15 @@ impl Context {
         let refused = judged.refusals.len();
         let plan = build(&snapshot, &validated, judged, &self.settings.image);
         let changed = plan.changed(&self.plan());
-        self.pods.sync(self.reachable(&plan));
+        let reachable = self.reachable(&plan);
+        let services: Vec<_> = reachable.keys().cloned().collect();
+        self.pods.sync(reachable);
+        if changed.iter().any(|name| !plan.items.contains_key(name)) {
+            // Usually the pods have let go of it before; a finalizer may have been taken by force.
+            for service in &services {
+                self.strays(&plan, service);
+            }
+        }
         let accepted = plan.items.len().saturating_sub(refused);
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
         for name in changed {

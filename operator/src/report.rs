@@ -42,6 +42,10 @@ pub trait Kind:
     fn conditions(status: &Self::Status) -> &[Condition];
     /// The status that it should have.
     fn judge(facts: &Known<'_>, old: &Self::Status) -> Self::Status;
+    /// What people are told beside Ready.
+    fn turns(_: &Known<'_>, _: &Self::Status, _: &Self::Status) -> Vec<Event> {
+        Vec::new()
+    }
 }
 
 /// An object as the watch has it, with the newest status that is known.
@@ -141,6 +145,10 @@ impl Kind for FederatedRoom {
         &status.conditions
     }
 
+    fn turns(known: &Known<'_>, old: &Self::Status, new: &Self::Status) -> Vec<Event> {
+        peer_turns(known, old, new)
+    }
+
     fn judge(known: &Known<'_>, old: &Self::Status) -> Self::Status {
         let mut new = old.clone();
         let (generation, now) = (known.generation(), &known.now);
@@ -176,6 +184,35 @@ impl Kind for FederatedRoom {
         summarise(conditions, &order, generation, now);
         new
     }
+}
+
+/// A peer that was lost or has come (back), with its name as the second object: Events of one reason are counted
+/// together otherwise, and keep the first one's text.
+fn peer_turns(known: &Known<'_>, old: &FederatedRoomStatus, new: &FederatedRoomStatus) -> Vec<Event> {
+    let namespace = known.item.services.first().map(|service| service.0.clone());
+    let turn = |peer: &RoomPeer| {
+        let before = old.peers.iter().find(|p| p.peer == peer.peer).map(|p| p.state).unwrap_or_default();
+        let (type_, reason) = match peer.state {
+            PeerState::Joined if before != PeerState::Joined => (EventType::Normal, "PeerJoined"),
+            PeerState::Unreachable if before != PeerState::Unreachable => (EventType::Warning, "PeerLost"),
+            _ => return None,
+        };
+        let secondary = ObjectReference {
+            api_version: Some(FederationPeer::api_version(&()).into_owned()),
+            kind: Some(FederationPeer::kind(&()).into_owned()),
+            namespace: namespace.clone(),
+            name: Some(peer.peer.clone()),
+            ..ObjectReference::default()
+        };
+        Some(Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(peer.peer.clone()),
+            action: "Federate".to_owned(),
+            secondary: Some(secondary),
+        })
+    };
+    new.peers.iter().filter_map(turn).collect()
 }
 
 /// How each peer stands. `since` moves with the state only.
@@ -332,6 +369,9 @@ pub async fn report<K: Kind>(ctx: &Context, known: &Known<'_>, found: &Found<K::
     }
     if let Some((event, about)) = event::<K>(known, &found.status, &new) {
         ctx.writer.event(event, &about).await;
+    }
+    for event in K::turns(known, &found.status, &new) {
+        ctx.writer.event(event, &reference::<K>(known.item)).await;
     }
     Ok(())
 }
@@ -514,6 +554,14 @@ mod tests {
         assert_eq!(joined.peers[0].since, Some(time(1)));
         let lost = FederatedRoom::judge(&known(&item, Some(PeeringView::Unreachable), 9), &joined);
         assert_eq!(lost.peers[0].since, Some(time(9)));
+        // And people are told, of which peer.
+        let told = |old: &FederatedRoomStatus, new: &FederatedRoomStatus| {
+            let turns = FederatedRoom::turns(&known(&item, None, 9), old, new).into_iter();
+            turns.map(|e| (e.reason, e.secondary.unwrap().name.unwrap())).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&joined, &lost), [("PeerLost".to_owned(), "denmark".to_owned())]);
+        assert_eq!(told(&lost, &joined), [("PeerJoined".to_owned(), "denmark".to_owned())]);
+        assert_eq!(told(&lost, &lost), []);
     }
 
     #[test]

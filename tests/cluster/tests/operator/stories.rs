@@ -142,6 +142,21 @@ fn from_apply_to_ready_and_away_again() {
         let _link = other.accept(LONG).await?;
         world.until("mucs", "chat", "Ready", "True").await?;
 
+        // Who takes the finalizer away by force leaves nothing behind in the pods.
+        world.apply(&room("forced", &json!({}))).await?;
+        world.until("froom", "forced", "Ready", "True").await?;
+        let unheld = r#"{"metadata":{"finalizers":null}}"#;
+        world.kubectl.run(&["delete", "froom", "forced", "-n", world.name(), "--wait=false"]).await?;
+        drop(
+            world
+                .kubectl
+                .ask(&["patch", "froom", "forced", "-n", world.name(), "--type=merge", "-p", unheld], "")
+                .await?,
+        );
+        world.apply(&room("heir", &json!({"localpart": "forced"}))).await?;
+        world.until("froom", "heir", "Ready", "True").await?;
+        world.kubectl.run(&["delete", "froom", "heir", "-n", world.name(), "--timeout=20s"]).await?;
+
         // A service stays while rooms name it; a room goes out of the pods first.
         world.kubectl.run(&["delete", "mucs", "chat", "-n", world.name(), "--wait=false"]).await?;
         let degraded = world.until("mucs", "chat", "Degraded", "True").await?;
