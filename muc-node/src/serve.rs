@@ -233,8 +233,11 @@ async fn own(
     let (name, me) = (name.to_owned(), Incarnation(u128::from_be_bytes(entropy::bytes()?)));
     let pulse = health.clone();
     let (postgres, entered, owned) = blocking(move || {
-        let postgres = Postgres::open(&dsn, PostgresOptions::default())?;
-        let (entered, owned) = Member::start(postgres.cluster(), me, (&name, ttl), pulse)?;
+        let idle = (ttl / 2).min(Duration::from_secs(1));
+        let postgres = Postgres::open(&dsn, PostgresOptions { idle, ..PostgresOptions::default() })?;
+        // Beats that take long are of no use: others have given us up by then.
+        let soon = PostgresOptions { connect: ttl / 3, answer: ttl / 3, idle: (ttl / 3).min(Duration::from_secs(1)) };
+        let (entered, owned) = Member::start(postgres.cluster(soon), me, (&name, ttl), pulse)?;
         Ok((postgres, entered, owned))
     })
     .await?;

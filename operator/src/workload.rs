@@ -186,6 +186,7 @@ mod tests {
     use k8s_openapi::api::apps::v1::Deployment;
     use k8s_openapi::api::core::v1::Service;
 
+    #[allow(clippy::needless_pass_by_value, reason = "json! stands at the call")]
     fn service(more: Value) -> MucService {
         let mut spec = json!({"domain": "rooms.lit", "homeDomains": ["lit"],
             "transport": {"component": {"host": "h", "port": 1, "secretRef": {"name": "s", "key": "k"}}}});
