@@ -35,9 +35,6 @@ pub struct ControlArgs {
     /// Authorities whose certificates callers must have, PEM. Each such caller may declare anything
     #[arg(long, env = "WARREN_TLS_CA", value_name = "FILE", requires = "tls_cert")]
     pub tls_ca: Option<PathBuf>,
-    /// Our name in reports
-    #[arg(long, env = "WARREN_POD", value_name = "NAME", default_value = "pod")]
-    pub pod: String,
 }
 
 impl ControlArgs {
@@ -62,11 +59,12 @@ pub struct Listening {
     _stop: oneshot::Sender<()>,
 }
 
-/// Binds and answers from now on, if an address is given. `incarnation`: differs between starts.
+/// Binds and answers from now on, if an address is given. `pod`: our name in reports; `incarnation`: differs between
+/// starts.
 ///
 /// # Errors
 /// One sentence.
-pub fn start(args: &ControlArgs, control: Control, incarnation: u64) -> anyhow::Result<Option<Listening>> {
+pub fn start(args: &ControlArgs, pod: &str, control: Control, incarnation: u64) -> anyhow::Result<Option<Listening>> {
     let Some(addr) = args.control else { return Ok(None) };
     let advice = || format!("the control listener cannot have {addr}: name another address with --control");
     let security = args.security(addr)?;
@@ -78,7 +76,7 @@ pub fn start(args: &ControlArgs, control: Control, incarnation: u64) -> anyhow::
         .build()
         .context("no event loop for the control listener")?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let pod = args.pod.clone();
+    let pod = pod.to_owned();
     let run = move || {
         runtime.block_on(async {
             let listener = match TcpListener::from_std(listener) {

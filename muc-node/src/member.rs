@@ -28,9 +28,10 @@ const HUNG: Duration = Duration::from_secs(3);
 /// How a node is one of several.
 #[derive(Clone, Debug, Args)]
 pub struct MemberArgs {
-    /// Name of this node among those that share a store; a restarted one keeps it. In Kubernetes the pod's name
-    #[arg(long, env = "WARREN_POD_NAME", value_name = "NAME")]
-    pod_name: Option<String>,
+    /// Our name, in reports and among nodes that share a store: there it is required, and a restarted node keeps it. In
+    /// Kubernetes the pod's name
+    #[arg(long, env = "WARREN_POD", value_name = "NAME")]
+    pod: Option<String>,
     /// A node that shares a store and has not been heard of for so long is taken over by another one, such as 6s.
     /// The same for all nodes of a store
     #[arg(long, env = "WARREN_TTL", value_name = "TIME", default_value = "6s", value_parser = crate::serve::time)]
@@ -38,14 +39,19 @@ pub struct MemberArgs {
 }
 
 impl MemberArgs {
+    /// Our name in reports.
+    pub fn name(&self) -> &str {
+        self.pod.as_deref().unwrap_or("pod")
+    }
+
     /// Name and TTL, for a store that is shared.
     ///
     /// # Errors
     /// One sentence.
     pub fn check(&self) -> anyhow::Result<(&str, Duration)> {
-        let Some(name) = self.pod_name.as_deref().filter(|name| !name.is_empty()) else {
+        let Some(name) = self.pod.as_deref().filter(|name| !name.is_empty()) else {
             bail!(
-                "--pod-name is missing: nodes that share a store are told apart by it, and a node that is started \
+                "--pod is missing: nodes that share a store are told apart by it, and a node that is started \
                  again under its name takes over from itself at once"
             );
         };

@@ -170,7 +170,7 @@ async fn begin(
 
     let incarnation = u64::from_be_bytes(entropy::bytes()?);
     let (control, mut calls) = control::channel();
-    let listening = listener::start(&args.control, control.clone(), incarnation)?;
+    let listening = listener::start(&args.control, args.member.name(), control.clone(), incarnation)?;
     let (domain, first) = if let Some(service) = &plan.service {
         (service.domain.clone(), None)
     } else {

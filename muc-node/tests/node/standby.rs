@@ -39,7 +39,7 @@ impl Sharing {
         let mut args = self.site.args();
         let store = args.iter().position(|arg| arg == "--store").unwrap();
         args[store + 1].clone_from(&self.url);
-        args.extend(["--pod-name", name, "--ttl", "1s", "--reconnect-max", "100ms"].map(str::to_owned));
+        args.extend(["--pod", name, "--ttl", "1s", "--reconnect-max", "100ms"].map(str::to_owned));
         Node::start(&args)
     }
 
@@ -223,8 +223,8 @@ async fn a_shared_store_wants_a_name() {
         ["serve", "--manifests", &manifests, "--store", "postgres://warren:carrot@127.0.0.1:9/x", "--admin", "off"];
     let said = run(&args, site.dir.path()).await;
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("--pod-name is missing"), "{}", said.err);
-    let named = [&args[..], &["--pod-name", "a"]].concat();
+    assert!(said.err.contains("--pod is missing"), "{}", said.err);
+    let named = [&args[..], &["--pod", "a"]].concat();
     let said = run(&named, site.dir.path()).await;
     assert_eq!(said.code, 1);
     assert!(said.err.contains("127.0.0.1:9") && !said.err.contains("carrot"), "{}", said.err);
