@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{apiserver::ApiServer, cluster::Cluster};
 
-/// No test takes longer, the start of a server included.
+/// No test takes longer, the start of a server included; `WARREN_IDLE_SECONDS`, where a test idles, come on top.
 const LIMIT: Duration = Duration::from_secs(110);
 /// How long [`eventually`] waits on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
@@ -46,11 +46,13 @@ pub fn alone(test: impl AsyncFnOnce(ApiServer) -> Result<()>) {
 /// # Panics
 /// When the test fails or takes too long.
 pub fn run(test: impl Future<Output = Result<()>>) {
-    let outcome = runtime().block_on(async { tokio::time::timeout(LIMIT, test).await });
+    let idle = std::env::var("WARREN_IDLE_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or_default();
+    let limit = LIMIT + Duration::from_secs(idle);
+    let outcome = runtime().block_on(async { tokio::time::timeout(limit, test).await });
     match outcome {
         Ok(Ok(())) => {}
         Ok(Err(error)) => panic!("{error:#}"),
-        Err(elapsed) => panic!("not done after {LIMIT:?}: {elapsed}"),
+        Err(elapsed) => panic!("not done after {limit:?}: {elapsed}"),
     }
 }
 

@@ -5,17 +5,17 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
-use warren_cluster::{Capability, eventually, shared};
+use warren_cluster::{Capability, eventually};
 use warren_testkit::acceptor::Acceptor;
 
-use crate::world::{SECRET, World, condition, free, object, room, secret, service, slice};
+use crate::world::{SECRET, World, condition, free, object, room, secret, service, slice, story};
 
 const LONG: Duration = Duration::from_secs(20);
 const NEEDS: &[Capability] = &[Capability::Crd, Capability::Rbac, Capability::Lease];
 
 #[test]
 fn wrong_rooms_say_what_is_wrong() {
-    shared(async |cluster| {
+    story(async |cluster| {
         if cluster.lacks("wrong_rooms_say_what_is_wrong", NEEDS)? {
             return Ok(());
         }
@@ -92,7 +92,7 @@ fn wrong_rooms_say_what_is_wrong() {
 
 #[test]
 fn from_apply_to_ready_and_away_again() {
-    shared(async |cluster| {
+    story(async |cluster| {
         if cluster.lacks("from_apply_to_ready_and_away_again", NEEDS)? {
             return Ok(());
         }
@@ -170,7 +170,7 @@ fn from_apply_to_ready_and_away_again() {
 
 #[test]
 fn a_restart_finds_what_was_missed_and_writes_nothing_else() {
-    shared(async |cluster| {
+    story(async |cluster| {
         let needs: Vec<_> = NEEDS.iter().copied().chain([Capability::Audit]).collect();
         if cluster.lacks("a_restart_finds_what_was_missed_and_writes_nothing_else", &needs)? {
             return Ok(());
@@ -228,7 +228,7 @@ fn a_restart_finds_what_was_missed_and_writes_nothing_else() {
 
 #[test]
 fn of_two_replicas_one_leads() {
-    shared(async |cluster| {
+    story(async |cluster| {
         if cluster.lacks("of_two_replicas_one_leads", NEEDS)? {
             return Ok(());
         }
@@ -278,7 +278,7 @@ fn of_two_replicas_one_leads() {
 
 #[test]
 fn the_workload_is_made_kept_and_not_stolen() {
-    shared(async |cluster| {
+    story(async |cluster| {
         if cluster.lacks("the_workload_is_made_kept_and_not_stolen", NEEDS)? {
             return Ok(());
         }
@@ -346,7 +346,7 @@ fn the_workload_is_made_kept_and_not_stolen() {
 
 #[test]
 fn a_slice_that_moves_is_followed() {
-    shared(async |cluster| {
+    story(async |cluster| {
         if cluster.lacks("a_slice_that_moves_is_followed", NEEDS)? {
             return Ok(());
         }
@@ -366,7 +366,7 @@ fn a_slice_that_moves_is_followed() {
 
 #[test]
 fn control_is_spoken_with_certificates() {
-    shared(async |cluster| {
+    story(async |cluster| {
         if cluster.lacks("control_is_spoken_with_certificates", NEEDS)? {
             return Ok(());
         }

@@ -5,16 +5,16 @@ use std::time::Duration;
 use anyhow::ensure;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
-use warren_cluster::{Capability, shared};
+use warren_cluster::Capability;
 use warren_testkit::acceptor::Acceptor;
 
-use crate::world::{SECRET, World, condition, free, room};
+use crate::world::{SECRET, World, condition, free, room, story};
 
 const ROOMS: usize = 1000;
 
 #[test]
 fn a_thousand_rooms_are_ready_and_then_nothing_is_written() {
-    shared(async |cluster| {
+    story(async |cluster| {
         let needs = [Capability::Crd, Capability::Rbac, Capability::Lease, Capability::Audit];
         if cluster.lacks("a_thousand_rooms_are_ready_and_then_nothing_is_written", &needs)? {
             return Ok(());

@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,10 +16,9 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{Mutex, MutexGuard},
     time::{Instant, sleep},
 };
-use warren_cluster::{Cluster, Kubectl, Namespace};
+use warren_cluster::{Cluster, Kubectl, Namespace, shared};
 use warren_testkit::{acceptor::Acceptor, node};
 
 pub const SECRET: &str = "sesame";
@@ -31,8 +31,14 @@ pub struct World {
     pub namespace: Namespace,
     operator: PathBuf,
     dir: TempDir,
-    // Two cores do not carry several of these stories at once.
-    _alone: MutexGuard<'static, ()>,
+}
+
+/// Runs a story on the one cluster of this binary. Two cores do not carry several at once, and those that wait do not
+/// use up their time.
+pub fn story(test: impl AsyncFnOnce(&'static Cluster) -> Result<()>) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    shared(test);
 }
 
 /// A process that ends with the test.
@@ -49,8 +55,6 @@ pub fn free() -> Result<SocketAddr> {
 
 impl World {
     pub async fn new(cluster: &Cluster, tag: &str) -> Result<Self> {
-        static ALONE: Mutex<()> = Mutex::const_new(());
-        let alone = ALONE.lock().await;
         let namespace = cluster.namespace(tag).await?;
         let name = namespace.name().to_owned();
         let operator = cluster.service_account(&name, "warren-operator").await?;
@@ -61,7 +65,7 @@ impl World {
         let rights = rights.replace(binding, &format!("{binding}-{name}")).replace("warren-system", &name);
         let kubectl = cluster.kubectl();
         kubectl.run_with(&["apply", "-f", "-"], &rights).await?;
-        Ok(Self { kubectl, namespace, operator, dir: tempfile::tempdir()?, _alone: alone })
+        Ok(Self { kubectl, namespace, operator, dir: tempfile::tempdir()? })
     }
 
     pub fn name(&self) -> &str {
