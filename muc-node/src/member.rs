@@ -254,7 +254,7 @@ impl Beats {
             Step::TakeOver { from, heir } => {
                 let assign: Vec<_> = shards(Some(from), heir).map(|(assignment, _)| assignment).collect();
                 let beat = dead.iter().find(|dead| dead.incarnation == from).map(|dead| dead.beat);
-                let done = self.cluster.take_over_pod(from, self.me, &assign, now)?;
+                let done = self.cluster.take_over_pod(from, beat, self.me, &assign, now)?;
                 if let Ok(TakeOver::Done(moved)) = done {
                     tracing::warn!(pod = %from, beat, shards = moved.len(), "a pod that has died was taken over");
                 }

@@ -146,6 +146,8 @@ pub enum TakeOver {
         /// nobody now and is not listed, nor is what the dead pod did not own.
         Vec<Moved>,
     ),
+    /// Its beat is not the one that was seen: nothing has happened.
+    Alive,
     /// It was closed before and its things have been dealt with, perhaps by ourselves in a transaction whose answer
     /// was lost: the view tells.
     Already {
@@ -172,13 +174,14 @@ pub trait Cluster: Send {
     /// Everything.
     fn view(&mut self) -> Result<View, StoreError>;
 
-    /// Closes a dead pod, after waiting for its commit in flight, and hands out what it owned. What is not assigned
-    /// belongs to nobody. Of several that try, one succeeds; two that try it with each other, too.
+    /// Closes a dead pod, after waiting for its commit in flight, and hands out what it owned. `seen`: only if its beat
+    /// still is this one; a pod that beats at the last moment lives. What is not assigned belongs to nobody. Of several that try, one succeeds; two that try it with each other, too.
     ///
     /// A pod that its own next incarnation has closed is taken over by this verb too, once: by whoever comes first.
     fn take_over_pod(
         &mut self,
         dead: Incarnation,
+        seen: Option<u64>,
         by: Incarnation,
         assign: &[Assignment],
         now: UnixMs,

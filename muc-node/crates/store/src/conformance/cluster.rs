@@ -25,9 +25,10 @@ pub trait Fixture {
 ///
 /// When the backend breaks the contract.
 pub fn suite<F: Fixture>(fixture: &mut F) {
-    let cases: [fn(&mut dyn Backend, &mut dyn Cluster); 9] = [
+    let cases: [fn(&mut dyn Backend, &mut dyn Cluster); 10] = [
         pods_come_and_go,
         a_new_incarnation_closes_the_one_before,
+        a_pod_that_beats_at_the_last_moment_lives,
         what_nobody_owns_is_claimed_once,
         a_dead_pod_is_taken_over_once,
         a_pod_that_is_closed_decides_nothing,
@@ -135,12 +136,27 @@ fn a_new_incarnation_closes_the_one_before(store: &mut dyn Backend, cluster: &mu
     assert_eq!(state(cluster, A), Some(PodState::Closed { by: B }));
     assert_eq!(store.commit(old, &[]), Err(CommitError::Fenced));
     assert_eq!(owner(cluster, &shard(1)), (Some(A), EPOCH), "to be taken over like after any death");
-    let taken = cluster.take_over_pod(A, B, &[to(shard(1), B)], NOW).expect("take over");
+    let taken = cluster.take_over_pod(A, None, B, &[to(shard(1), B)], NOW).expect("take over");
     let moved = Moved { assignment: to(shard(1), B), epoch: Epoch(EPOCH.0 + 1) };
     assert_eq!(taken, Ok(TakeOver::Done(vec![moved])));
-    let again = cluster.take_over_pod(A, B, &[to(shard(1), B)], NOW).expect("take over");
+    let again = cluster.take_over_pod(A, None, B, &[to(shard(1), B)], NOW).expect("take over");
     assert_eq!(again, Ok(TakeOver::Already { by: Some(B) }));
     assert_eq!(owner(cluster, &shard(1)), (Some(B), Epoch(EPOCH.0 + 1)));
+}
+
+fn a_pod_that_beats_at_the_last_moment_lives(store: &mut dyn Backend, cluster: &mut dyn Cluster) {
+    let lane = enter(cluster, "pod-0", A, 1).lanes[0].lane;
+    enter(cluster, "pod-1", B, 1);
+    claim(cluster, A, &[(shard(1), 0)]);
+    let seen = cluster.pods().expect("pods").iter().find(|pod| pod.incarnation == A).map(|pod| pod.beat);
+    assert!(cluster.beat(A).expect("beat"));
+    let taken = cluster.take_over_pod(A, seen, B, &[to(shard(1), B)], NOW).expect("take over");
+    assert_eq!(taken, Ok(TakeOver::Alive));
+    assert_eq!((state(cluster, A), owner(cluster, &shard(1))), (Some(PodState::Open), (Some(A), EPOCH)));
+    assert!(cluster.beat(A).expect("beat"));
+    write(store, lane, EPOCH, vec![Row::Room(room(1, "r@rooms.example"))]).expect("its lane is open");
+    let taken = cluster.take_over_pod(A, seen.map(|beat| beat + 2), B, &[to(shard(1), B)], NOW).expect("take over");
+    assert!(matches!(taken, Ok(TakeOver::Done(moved)) if moved.len() == 1));
 }
 
 fn what_nobody_owns_is_claimed_once(_: &mut dyn Backend, cluster: &mut dyn Cluster) {
@@ -173,7 +189,7 @@ fn a_dead_pod_is_taken_over_once(store: &mut dyn Backend, cluster: &mut dyn Clus
     // Also something that it does not own.
     let assign = [to(shard(2), C), to(shard(9), C), to(link("near.example"), B), to(shard(1), B)];
     let later = UnixMs(NOW.0 + 5_000);
-    let taken = cluster.take_over_pod(A, B, &assign, later).expect("take over").expect("open");
+    let taken = cluster.take_over_pod(A, None, B, &assign, later).expect("take over").expect("open");
     let epoch = Epoch(EPOCH.0 + 5);
     let moved = |n: usize| Moved { assignment: assign[n].clone(), epoch };
     assert_eq!(taken, TakeOver::Done(vec![moved(0), moved(2), moved(3)]));
@@ -187,10 +203,10 @@ fn a_dead_pod_is_taken_over_once(store: &mut dyn Backend, cluster: &mut dyn Clus
     }
     write(store, alive, epoch, vec![Row::Log(message(1))]).expect("the new owner writes");
     for by in [B, C] {
-        let again = cluster.take_over_pod(A, by, &assign, later).expect("take over");
+        let again = cluster.take_over_pod(A, None, by, &assign, later).expect("take over");
         assert_eq!(again, Ok(TakeOver::Already { by: Some(B) }));
     }
-    let nobody = cluster.take_over_pod(Incarnation(77), B, &[], later).expect("take over");
+    let nobody = cluster.take_over_pod(Incarnation(77), None, B, &[], later).expect("take over");
     assert_eq!(nobody, Ok(TakeOver::Already { by: None }));
     assert_eq!(store.page(RoomId(1), Seq(0), 9).expect("page").len(), 1);
 }
@@ -199,11 +215,11 @@ fn a_pod_that_is_closed_decides_nothing(store: &mut dyn Backend, cluster: &mut d
     enter(cluster, "pod-0", A, 1);
     let other = enter(cluster, "pod-1", B, 1).lanes[0].lane;
     claim(cluster, B, &[(shard(1), 0)]);
-    cluster.take_over_pod(A, B, &[], NOW).expect("take over").expect("open");
+    cluster.take_over_pod(A, None, B, &[], NOW).expect("take over").expect("open");
     let before = cluster.view().expect("view");
     let wish = [Claim { assignment: to(shard(2), A), seen: Epoch(0) }];
     for by in [A, C] {
-        assert_eq!(cluster.take_over_pod(B, by, &[to(shard(1), by)], NOW).expect("take over"), Err(Closed));
+        assert_eq!(cluster.take_over_pod(B, None, by, &[to(shard(1), by)], NOW).expect("take over"), Err(Closed));
         assert_eq!(cluster.claim(by, &wish, NOW).expect("claim"), Err(Closed));
     }
     assert_eq!(cluster.view().expect("view"), before);
@@ -216,7 +232,7 @@ fn what_goes_to_a_closed_pod_goes_to_nobody(_: &mut dyn Backend, cluster: &mut d
     }
     claim(cluster, A, &[(shard(1), 0), (shard(2), 0)]);
     cluster.goodbye(C).expect("goodbye");
-    let taken = cluster.take_over_pod(A, B, &[to(shard(1), C), to(shard(2), B)], NOW).expect("take over");
+    let taken = cluster.take_over_pod(A, None, B, &[to(shard(1), C), to(shard(2), B)], NOW).expect("take over");
     let moved = Moved { assignment: to(shard(2), B), epoch: Epoch(EPOCH.0 + 1) };
     assert_eq!(taken, Ok(TakeOver::Done(vec![moved])));
     assert_eq!(owner(cluster, &shard(1)), (None, EPOCH));
@@ -286,7 +302,7 @@ fn what_is_forgotten_was_over(store: &mut dyn Backend, cluster: &mut dyn Cluster
     assert!(!cluster.forget(A).expect("forget"), "it is open");
     enter(cluster, "pod-0", C, 1);
     assert!(!cluster.forget(A).expect("forget"), "it owns something");
-    cluster.take_over_pod(A, B, &[], NOW).expect("take over").expect("open");
+    cluster.take_over_pod(A, None, B, &[], NOW).expect("take over").expect("open");
     assert!(cluster.forget(A).expect("forget") && !cluster.forget(A).expect("forget"));
     assert_eq!(state(cluster, A), None);
     let left: Vec<_> = store.routed(Shard(1)).expect("routed").iter().map(|routed| routed.source).collect();

@@ -77,12 +77,16 @@ impl Model {
     pub fn take_over_pod(
         &mut self,
         dead: Incarnation,
+        seen: Option<u64>,
         by: Incarnation,
         assign: &[Assignment],
         now: UnixMs,
     ) -> Result<TakeOver, Closed> {
         self.is_open(by).then_some(()).ok_or(Closed)?;
-        let state = self.pods.get(&dead).map_or(PodState::Gone, |pod| pod.state);
+        let (state, beat) = self.pods.get(&dead).map_or((PodState::Gone, 0), |pod| (pod.state, pod.beat));
+        if state == PodState::Open && seen.is_some_and(|seen| seen != beat) {
+            return Ok(TakeOver::Alive);
+        }
         let owns = self.owned.values().any(|(owner, _)| *owner == Some(dead));
         if state != PodState::Open && !owns {
             let by = if let PodState::Closed { by } = state { Some(by) } else { None };
@@ -200,11 +204,12 @@ macro_rules! cluster {
             fn take_over_pod(
                 &mut $self,
                 dead: Incarnation,
+                seen: Option<u64>,
                 by: Incarnation,
                 assign: &[Assignment],
                 now: UnixMs,
             ) -> Result<Result<TakeOver, Closed>, StoreError> {
-                Ok(Model::take_over_pod(&mut $model, dead, by, assign, now))
+                Ok(Model::take_over_pod(&mut $model, dead, seen, by, assign, now))
             }
             fn claim(
                 &mut $self,

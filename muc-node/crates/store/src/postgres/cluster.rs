@@ -212,11 +212,12 @@ impl Cluster for PostgresCluster {
     fn take_over_pod(
         &mut self,
         dead: Incarnation,
+        seen: Option<u64>,
         by: Incarnation,
         assign: &[Assignment],
         now: UnixMs,
     ) -> Result<Result<TakeOver, Closed>, StoreError> {
-        Ok(on!(self.connection, |wire| take_over_pod(wire, dead, by, assign, now))?)
+        Ok(on!(self.connection, |wire| take_over_pod(wire, (dead, seen), by, assign, now))?)
     }
     fn claim(
         &mut self,

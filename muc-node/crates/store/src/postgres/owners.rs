@@ -27,17 +27,17 @@ fn seconds<'a>(now: UnixMs) -> Param<'a> {
 async fn lock(
     wire: &mut Wire,
     pods: impl IntoIterator<Item = Incarnation>,
-) -> Result<BTreeMap<Incarnation, PodState>, Trouble> {
+) -> Result<BTreeMap<Incarnation, (PodState, u64)>, Trouble> {
     let names: BTreeSet<String> = pods.into_iter().map(|pod| pod.to_string()).collect();
     let names: Vec<String> = names.into_iter().collect();
-    let sql = "SELECT incarnation, gone, closed_by FROM pod WHERE incarnation = ANY($1::text[]) \
+    let sql = "SELECT incarnation, gone, closed_by, beat FROM pod WHERE incarnation = ANY($1::text[]) \
                ORDER BY incarnation FOR UPDATE";
     let rows = wire.call(Call::new(sql, [Box::new(names)])).await?;
-    Ok(each(&rows, |c| Ok((c.some_incarnation()?, state(c)?)))?.into_iter().collect())
+    Ok(each(&rows, |c| Ok((c.some_incarnation()?, (state(c)?, c.num()?))))?.into_iter().collect())
 }
 
-fn is_open(pods: &BTreeMap<Incarnation, PodState>, pod: Incarnation) -> bool {
-    pods.get(&pod) == Some(&PodState::Open)
+fn is_open(pods: &BTreeMap<Incarnation, (PodState, u64)>, pod: Incarnation) -> bool {
+    pods.get(&pod).is_some_and(|(state, _)| *state == PodState::Open)
 }
 
 /// Shards and links, as columns.
@@ -89,23 +89,24 @@ fn moved<'a>(
 
 pub async fn take_over_pod(
     wire: &mut Wire,
-    dead: Incarnation,
+    (dead, seen): (Incarnation, Option<u64>),
     by: Incarnation,
     assign: &[Assignment],
     now: UnixMs,
 ) -> Result<Result<TakeOver, Closed>, Trouble> {
     begin(wire).await?;
-    let result = pod_taken(wire, dead, by, assign, now).await;
+    let result = pod_taken(wire, (dead, seen), by, assign, now).await;
     match end(wire, result).await {
         Err(Trouble::Fenced) => Ok(Err(Closed)),
+        Err(Trouble::Overtaken) => Ok(Ok(TakeOver::Alive)),
         answer => Ok(Ok(answer?)),
     }
 }
 
-/// [`Trouble::Fenced`]: we are closed ourselves, so nothing of this must happen.
+/// [`Trouble::Fenced`]: we are closed ourselves, so nothing of this must happen; [`Trouble::Overtaken`]: it lives.
 async fn pod_taken(
     wire: &mut Wire,
-    dead: Incarnation,
+    (dead, seen): (Incarnation, Option<u64>),
     by: Incarnation,
     assign: &[Assignment],
     now: UnixMs,
@@ -116,7 +117,10 @@ async fn pod_taken(
     if !is_open(&pods, by) {
         return Err(Trouble::Fenced);
     }
-    let state = pods.get(&dead).copied().unwrap_or(PodState::Gone);
+    let (state, beat) = pods.get(&dead).copied().unwrap_or((PodState::Gone, 0));
+    if state == PodState::Open && seen.is_some_and(|seen| seen != beat) {
+        return Err(Trouble::Overtaken);
+    }
     let mut table = Table::default();
     for assignment in assign.iter().filter(|assignment| is_open(&pods, assignment.to)) {
         table.add(assignment, Epoch(0));

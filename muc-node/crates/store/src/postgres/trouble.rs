@@ -19,6 +19,8 @@ pub enum Trouble {
     Corrupt(String),
     /// The lane is closed.
     Fenced,
+    /// What was decided on is not so any more: nothing of it must happen.
+    Overtaken,
     /// This work of a group must not happen.
     Rejected(usize, String),
 }
@@ -26,13 +28,14 @@ pub enum Trouble {
 impl Trouble {
     /// Whether the connection is of no more use, or may be inside a transaction that nobody ends: a new one is cheap.
     pub fn ends(&self) -> bool {
-        !matches!(self, Self::Fenced | Self::Rejected(..) | Self::Rule(_))
+        !matches!(self, Self::Fenced | Self::Overtaken | Self::Rejected(..) | Self::Rule(_))
     }
 
     /// For people.
     pub fn why(self) -> String {
         match self {
             Self::Fenced => "the lane is closed".to_owned(),
+            Self::Overtaken => "somebody was faster".to_owned(),
             Self::Rule(why)
             | Self::Refused(why)
             | Self::Lost(why)

@@ -138,7 +138,7 @@ fn apply(store: &mut dyn Backend, cluster: &mut dyn Cluster, ops: &[Op]) -> Vec<
             Op::TakeOver(dead, by, assign, ahead) => {
                 let assign: Vec<_> =
                     assign.iter().map(|(t, to)| Assignment { thing: thing(*t), to: Incarnation(*to) }).collect();
-                let taken = cluster.take_over_pod(Incarnation(*dead), Incarnation(*by), &assign, now(*ahead));
+                let taken = cluster.take_over_pod(Incarnation(*dead), None, Incarnation(*by), &assign, now(*ahead));
                 format!("{:?}", taken.unwrap())
             }
             Op::Claim(by, claims, ahead) => {
@@ -238,7 +238,8 @@ fn of_many_that_take_over_one_does() {
                     cluster.pods().unwrap();
                     start.wait();
                     let begun = Instant::now();
-                    let taken = cluster.take_over_pod(Incarnation(0), Incarnation(by), &assign, NOW).unwrap().unwrap();
+                    let taken =
+                        cluster.take_over_pod(Incarnation(0), None, Incarnation(by), &assign, NOW).unwrap().unwrap();
                     (by, taken, begun.elapsed())
                 })
             })
@@ -277,7 +278,7 @@ fn of_two_that_take_each_other_over_one_does() {
                 scope.spawn(move || {
                     cluster.pods().unwrap();
                     start.wait();
-                    cluster.take_over_pod(Incarnation(dead), Incarnation(by), &[], NOW).unwrap()
+                    cluster.take_over_pod(Incarnation(dead), None, Incarnation(by), &[], NOW).unwrap()
                 })
             });
             pods.into_iter().map(|pod| pod.join().unwrap()).collect()
@@ -325,7 +326,7 @@ fn a_take_over_waits_for_a_commit_in_flight_and_delays_no_beat() {
                 slowest
             });
             let assign = [Assignment { thing: Thing::Shard(Shard(0)), to: Incarnation(1) }];
-            let taken = cluster.take_over_pod(Incarnation(0), Incarnation(1), &assign, NOW).unwrap().unwrap();
+            let taken = cluster.take_over_pod(Incarnation(0), None, Incarnation(1), &assign, NOW).unwrap().unwrap();
             assert!(matches!(taken, TakeOver::Done(moved) if moved.len() == 1));
             over.store(true, Ordering::Relaxed);
             beats.join().unwrap()
@@ -451,6 +452,6 @@ fn a_beat_says_when_it_is_over() {
     join(&mut cluster, 0);
     join(&mut cluster, 1);
     assert!(cluster.beat(Incarnation(0)).unwrap());
-    other.take_over_pod(Incarnation(0), Incarnation(1), &[], NOW).unwrap().unwrap();
+    other.take_over_pod(Incarnation(0), None, Incarnation(1), &[], NOW).unwrap().unwrap();
     assert!(!cluster.beat(Incarnation(0)).unwrap());
 }
