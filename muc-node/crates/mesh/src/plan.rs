@@ -1,7 +1,7 @@
 //! What a pod should do about who owns what.
 //!
 //! Rooms cannot be routed between pods yet, so everything goes to one of them: to the one that has something already,
-//! else to whoever asks first. The others stand by.
+//! else to whoever asks first. The others stand by (docs/design/0003).
 
 use std::collections::BTreeSet;
 
