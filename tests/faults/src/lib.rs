@@ -11,12 +11,15 @@ use warren_testkit::{
     peers::{Site, World},
 };
 
+pub mod account;
 pub mod client;
+pub mod crowd;
 pub mod ledger;
 pub mod raw;
 pub mod tap;
 
 pub use client::{Client, Record};
+pub use crowd::Crowd;
 pub use ledger::Ledger;
 pub use raw::RawUser;
 pub use tap::Tap;

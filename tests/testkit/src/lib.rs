@@ -1,6 +1,7 @@
 //! What tests share: stories, real servers on loopback, users, proxies.
 
 pub mod acceptor;
+mod log_entry;
 pub mod loopback;
 pub mod memory;
 pub mod node;

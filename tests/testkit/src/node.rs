@@ -10,7 +10,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -18,6 +17,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+pub use crate::log_entry::LogEntry;
 use crate::peers::{Child, ComponentAccess, Port, Site, World, child::Program};
 
 /// From the start of the process until it serves, on a busy machine.
@@ -60,7 +60,23 @@ pub struct Config {
     dir: PathBuf,
     manifests: Vec<(&'static str, String)>,
     filter: String,
+    shared: Option<Shared>,
     wrong: Vec<String>,
+}
+
+/// A store that several nodes share.
+#[derive(Clone, Debug)]
+struct Shared {
+    url: String,
+    pod: String,
+    ttl: String,
+}
+
+/// Until when a start is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Serves,
+    StandsBy,
 }
 
 /// One `muc-node`. It is killed when this value is dropped and when our process ends, however it ends.
@@ -71,29 +87,6 @@ pub struct Node {
     child: Child,
     /// What the runs before this one said last, the newest first.
     before: VecDeque<String>,
-}
-
-/// A row of a room's log, as `muc-node log --format json` prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogEntry {
-    /// Position.
-    pub seq: u64,
-    /// `message`, `subject`, `join`, `leave`, `nick`, `role`, `config`.
-    pub kind: String,
-    /// Nick of whom it is about.
-    pub nick: String,
-    /// The stanza-id on the wire.
-    pub id: String,
-    /// Real JID of whom it is about.
-    pub jid: Option<String>,
-    /// Peer room that it came through; `None`: it was decided here.
-    pub ingress: Option<String>,
-    /// Text of a message or subject.
-    pub body: Option<String>,
-    /// The sender's own id of a message.
-    pub client_id: Option<String>,
-    /// Why somebody left.
-    pub cause: Option<String>,
 }
 
 impl Node {
@@ -112,6 +105,7 @@ impl Node {
             dir: world.dir().join("nodes").join(name),
             manifests: manifests.map(|(file, text)| (file, text.to_owned())).to_vec(),
             filter: "info".to_owned(),
+            shared: None,
             wrong: Vec::new(),
         })
     }
@@ -165,8 +159,25 @@ impl Node {
         ensure!(!self.child.is_alive(), "{:?} still runs", self.config.site);
         self.before.push_front(self.child.report());
         self.before.truncate(RUNS);
-        self.child = self.config.launch(&self.admin).await?;
+        self.child = self.config.launch(&self.admin, Wanted::Serves).await?;
         Ok(())
+    }
+
+    /// Starts it again beside another one that shares its store, and waits until it stands by.
+    ///
+    /// # Errors
+    /// As [`Node::start_again`].
+    pub async fn stand_by_again(&mut self) -> Result<()> {
+        ensure!(!self.child.is_alive(), "{:?} still runs", self.config.site);
+        self.before.push_front(self.child.report());
+        self.before.truncate(RUNS);
+        self.child = self.config.launch(&self.admin, Wanted::StandsBy).await?;
+        Ok(())
+    }
+
+    /// Whether it serves now.
+    pub async fn serves(&self) -> bool {
+        matches!(self.get("/ready").await, Ok((200, _)))
     }
 
     /// Asks it to end (SIGTERM) and waits for an orderly end.
@@ -187,22 +198,7 @@ impl Node {
     /// # Errors
     /// When the log cannot be read, or an entry is not as documented.
     pub async fn log(&self) -> Result<Vec<LogEntry>> {
-        let store = format!("sqlite:{}", self.store().display());
-        let output = Command::new(binary()?)
-            .args(["log", self.room(), "--format", "json", "--store", &store])
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = timeout(LOG, output).await.map_err(|_| anyhow!("muc-node log takes longer than {LOG:?}"))??;
-        ensure!(
-            output.status.success(),
-            "muc-node log {} ended with {}: {}",
-            self.room(),
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let text = String::from_utf8(output.stdout)?;
-        text.lines().map(|line| LogEntry::parse(line).with_context(|| format!("in the log entry {line}"))).collect()
+        log(self.room(), &self.config.url()).await
     }
 
     /// What the admin listener answers: status and body.
@@ -247,26 +243,62 @@ impl Config {
         self
     }
 
+    /// Keeps everything in a database that it shares with other nodes (`postgres://…`), under this name.
+    #[must_use]
+    pub fn sharing(mut self, url: &str, pod: &str, ttl: &str) -> Self {
+        self.shared = Some(Shared { url: url.to_owned(), pod: pod.to_owned(), ttl: ttl.to_owned() });
+        self
+    }
+
     /// Writes the manifests, starts the node and waits until it serves.
     ///
     /// # Errors
     /// As [`Node::start`].
     pub async fn start(self) -> Result<Node> {
+        self.start_until(Wanted::Serves).await
+    }
+
+    /// The same, until it stands by because another node serves.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn stand_by(self) -> Result<Node> {
+        self.start_until(Wanted::StandsBy).await
+    }
+
+    async fn start_until(self, wanted: Wanted) -> Result<Node> {
         let admin = Port::draw()?;
         self.write()?;
-        let child = self.launch(&admin).await?;
+        let child = self.launch(&admin, wanted).await?;
         Ok(Node { config: self, admin, child, before: VecDeque::new() })
+    }
+
+    fn url(&self) -> String {
+        match &self.shared {
+            Some(shared) => shared.url.clone(),
+            None => format!("sqlite:{}", self.store().display()),
+        }
     }
 
     fn write(&self) -> Result<()> {
         let dir = self.manifest_dir();
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         ensure!(self.wrong.is_empty(), "{}", self.wrong.join("; "));
-        for (file, text) in &self.manifests {
-            let text = if text.contains("\nkind: MucService\n") { self.attached(text)? } else { text.clone() };
+        for (file, text) in self.manifests()? {
             std::fs::write(dir.join(file), text)?;
         }
         Ok(())
+    }
+
+    /// The manifests as they are applied, by name of the file.
+    ///
+    /// # Errors
+    /// When the service's manifest is not as expected.
+    pub fn manifests(&self) -> Result<Vec<(&'static str, String)>> {
+        let attached = |text: &String| {
+            if text.contains("\nkind: MucService\n") { self.attached(text) } else { Ok(text.clone()) }
+        };
+        self.manifests.iter().map(|(file, text)| Ok((*file, attached(text)?))).collect()
     }
 
     /// The service's manifest with the component's real address and secret: nothing else may differ from the example.
@@ -286,8 +318,9 @@ impl Config {
         Ok(lines.join("\n") + "\n")
     }
 
-    async fn launch(&self, admin: &Port) -> Result<Child> {
-        let store = format!("sqlite:{}", self.store().display());
+    async fn launch(&self, admin: &Port, wanted: Wanted) -> Result<Child> {
+        let store = self.url();
+        let member = self.shared.iter().flat_map(|shared| ["--pod", &shared.pod, "--ttl", &shared.ttl]);
         let manifests = self.manifest_dir();
         let mut child = Child::start(Program {
             name: binary()?,
@@ -296,6 +329,7 @@ impl Config {
                 .into_iter()
                 .chain(["serve".into(), "--manifests".into(), manifests.into(), "--store".into(), store.into()])
                 .chain(["--admin".into(), admin.addr().to_string().into()])
+                .chain(member.map(Into::into))
                 .collect(),
             env: vec![],
             logs: vec![],
@@ -305,7 +339,8 @@ impl Config {
         let mut missing = String::from("nobody answers at its admin address");
         loop {
             match get(admin.addr(), "/ready").await {
-                Ok((200, _)) => return Ok(child),
+                Ok((200, _)) if wanted == Wanted::Serves => return Ok(child),
+                Ok((_, why)) if wanted == Wanted::StandsBy && why.contains("standby") => return Ok(child),
                 Ok((_, why)) => missing = why,
                 Err(_) => {}
             }
@@ -314,7 +349,11 @@ impl Config {
                 bail!("muc-node of {:?} ended at once\n{}", self.site, child.report());
             }
             if Instant::now() > end {
-                bail!("muc-node of {:?} is not ready after {READY:?}: {missing}\n{}", self.site, child.report());
+                bail!(
+                    "muc-node of {:?} is not there after {READY:?} ({wanted:?}): {missing}\n{}",
+                    self.site,
+                    child.report()
+                );
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -329,28 +368,21 @@ impl Config {
     }
 }
 
-impl LogEntry {
-    /// Whether it is a message with a body.
-    pub fn is_message(&self) -> bool {
-        self.kind == "message"
-    }
-
-    fn parse(line: &str) -> Result<Self> {
-        let entry: Value = serde_json::from_str(line)?;
-        let text = |name: &str| entry.get(name).and_then(Value::as_str).map(str::to_owned);
-        let needed = |name: &str| text(name).with_context(|| format!("no {name}"));
-        Ok(Self {
-            seq: entry.get("seq").and_then(Value::as_u64).context("no seq")?,
-            kind: needed("kind")?,
-            nick: needed("nick")?,
-            id: needed("id")?,
-            jid: text("jid"),
-            ingress: text("ingress"),
-            body: text("body"),
-            client_id: text("client_id"),
-            cause: text("cause"),
-        })
-    }
+/// The whole log of a room in a store.
+///
+/// # Errors
+/// When the log cannot be read, or an entry is not as documented.
+pub async fn log(room: &str, store: &str) -> Result<Vec<LogEntry>> {
+    let output = Command::new(binary()?)
+        .args(["log", room, "--format", "json", "--store", store])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(LOG, output).await.map_err(|_| anyhow!("muc-node log takes longer than {LOG:?}"))??;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "muc-node log {room} ended with {}: {error}", output.status);
+    let text = String::from_utf8(output.stdout)?;
+    text.lines().map(|line| LogEntry::parse(line).with_context(|| format!("in the log entry {line}"))).collect()
 }
 
 /// The `muc-node` that was built together with this program: it lies beside it, or above `deps` for tests.
@@ -376,7 +408,11 @@ fn missing(here: &Path) -> String {
     )
 }
 
-pub(crate) async fn get(addr: std::net::SocketAddr, path: &str) -> Result<(u16, String)> {
+/// Status and body of a GET.
+///
+/// # Errors
+/// When nobody answers.
+pub async fn get(addr: std::net::SocketAddr, path: &str) -> Result<(u16, String)> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let answer = async {
         let mut stream = TcpStream::connect(addr).await?;
