@@ -9,7 +9,7 @@ OUT     := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter dev,$(PROFILE)),debug,
 # All programs at once: a selection of packages would build their dependencies again with other features.
 BUILD   := $(CARGO) build $(FLAGS) --workspace --bins
 
-.PHONY: help demo test lint bench sim fuzz deps cluster-tools
+.PHONY: help demo cluster-demo test lint bench sim fuzz deps cluster-tools
 
 help:            ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -23,6 +23,10 @@ cluster-tools:   ## kube-apiserver, etcd and kubectl for tests: built once (minu
 demo: deps       ## Two sites, real Prosody and ejabberd, a cut, a kill: watch it (STAY=1: stay up and join)
 	$(BUILD)
 	@$(OUT)/warren-demo $(if $(STAY),--stay)
+
+cluster-demo: deps cluster-tools ## From kubectl apply to a room that outlives its pod: API server, operator, three nodes, kills
+	$(BUILD)
+	@$(OUT)/warren-demo --cluster
 
 test: deps cluster-tools ## All tests
 	$(BUILD)

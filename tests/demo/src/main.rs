@@ -2,6 +2,7 @@
 
 mod account;
 mod actor;
+mod cluster;
 mod lines;
 mod stay;
 mod story;
@@ -22,7 +23,8 @@ use transcript::{Transcript, plain};
 /// The story takes about 40 s; who hangs for longer than this has failed.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// Alice and Hamlet talk in one room that lives on two sites, while the path between them is cut and a node is killed.
+/// Alice and Hamlet talk in one room that lives on two sites, while the path between them is cut and a node is killed;
+/// or, with `--cluster`, while everything of the one site is killed that Kubernetes and its operator have made.
 ///
 /// Everything runs on loopback, on free ports, and is gone at the end, however that comes.
 #[derive(Debug, Parser)]
@@ -31,6 +33,15 @@ struct Cli {
     /// Keep everything up after the story, and say how to join with an ordinary XMPP client
     #[arg(long)]
     stay: bool,
+    /// One site is a cluster: a real API server, the operator twice, three nodes on one PostgreSQL
+    #[arg(long, conflicts_with = "stay")]
+    cluster: bool,
+}
+
+impl Cli {
+    fn name(&self) -> &'static str {
+        if self.cluster { "cluster-demo" } else { "demo" }
+    }
 }
 
 fn main() -> ExitCode {
@@ -50,21 +61,25 @@ fn main() -> ExitCode {
     // What the story has started is gone by now: its values are dropped.
     match outcome {
         Ok(None) => {
-            plain("demo: ok");
+            plain(&format!("{}: ok", cli.name()));
             ExitCode::SUCCESS
         }
         Ok(Some(signal)) => {
-            plain(&format!("demo: stopped by {signal}"));
+            plain(&format!("{}: stopped by {signal}", cli.name()));
             ExitCode::from(130)
         }
         Err(error) => {
-            plain(&format!("\n{error:#}\n\ndemo: failed"));
+            plain(&format!("\n{error:#}\n\n{}: failed", cli.name()));
             ExitCode::FAILURE
         }
     }
 }
 
 async fn perform(cli: &Cli, transcript: &Transcript) -> Result<()> {
+    if cli.cluster {
+        let play = timeout(LIMIT, cluster::play(transcript));
+        return play.await.map_err(|_| anyhow!("the story is not over after {LIMIT:?}"))?;
+    }
     let mut signals = Signals::install()?;
     let play = async {
         let mut story = Story::begin(transcript).await?;
