@@ -418,6 +418,8 @@ impl Driver {
                         drop(answer.send(outcome));
                     }
                 }
+                // Where there are others, that is how they take over; the beats may not have heard of it yet.
+                Request::Dead if self.tenure.is_some() => return Err(Fatal::Closed),
                 Request::Dead => return Err(Fatal::Dead),
             }
         }

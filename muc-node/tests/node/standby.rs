@@ -29,9 +29,7 @@ impl Sharing {
     async fn on(postgres: &Server) -> Self {
         let acceptor = Acceptor::bind(SECRET).await.unwrap();
         let site = Site::of(&acceptor);
-        let dsn = postgres.database().unwrap();
-        let database = dsn.split("dbname=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
-        let url = format!("postgres://warren@{}/{database}?sslmode=disable", postgres.addr());
+        let url = postgres.database_url().unwrap();
         Self { acceptor, site, url }
     }
 

@@ -29,7 +29,7 @@ const LOADED: Duration = Duration::from_secs(2);
 fn twenty_kills_of_the_node_that_serves() {
     run(async {
         let postgres = spawn_blocking(|| Server::start(Durability::Disk)).await??;
-        let url = url(&postgres)?;
+        let url = postgres.database_url()?;
         let world = World::start().await?;
         let shared = |pod: &str| Node::config(&world, Site::Wonderland).map(|config| config.sharing(&url, pod, "1s"));
         let first = shared("first")?.start().await?;
@@ -79,12 +79,6 @@ fn twenty_kills_of_the_node_that_serves() {
         }
         world.stop().await
     });
-}
-
-fn url(postgres: &Server) -> Result<String> {
-    let dsn = postgres.database()?;
-    let database = dsn.split("dbname=").nth(1).and_then(|rest| rest.split(' ').next()).context("a database")?;
-    Ok(format!("postgres://warren@{}/{database}?sslmode=disable", postgres.addr()))
 }
 
 async fn until_it_serves(node: &Node) -> Result<()> {

@@ -119,9 +119,22 @@ impl Server {
     /// # Errors
     /// When the server refuses.
     pub fn database(&self) -> Result<String> {
-        let n = self.databases.fetch_add(1, Ordering::Relaxed);
-        self.sql("postgres", &format!("CREATE DATABASE d{n}"))?;
-        Ok(self.dsn(&format!("d{n}")))
+        Ok(self.dsn(&self.create()?))
+    }
+
+    /// The same as a URL, as `muc-node` takes it.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn database_url(&self) -> Result<String> {
+        Ok(format!("postgres://warren@127.0.0.1:{}/{}?sslmode=disable", self.port, self.create()?))
+    }
+
+    /// A new and empty database; its name.
+    fn create(&self) -> Result<String> {
+        let name = format!("d{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("CREATE DATABASE {name}"))?;
+        Ok(name)
     }
 
     /// A connection string, as text of keywords without TLS.

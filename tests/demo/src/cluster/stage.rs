@@ -97,9 +97,7 @@ impl Stage {
         kubectl.run_with(&["apply", "-f", "-"], RIGHTS).await?;
         // The identity that RBAC knows the service account by.
         let rights = api.user(&format!("system:serviceaccount:{SYSTEM}:warren-operator"), None)?;
-        let dsn = postgres.database()?;
-        let database = dsn.split("dbname=").nth(1).and_then(|rest| rest.split(' ').next()).context("a database")?;
-        let url = format!("postgres://warren@{}/{database}?sslmode=disable", postgres.addr());
+        let url = postgres.database_url()?;
         let mut stage = Self {
             kubectl,
             api,
