@@ -81,7 +81,7 @@ fn measure() -> Result<Vec<Bound>> {
         bounds.push(splice::against_memcpy());
     }
     if wanted("node") {
-        bounds.extend(node::bounds(pass)?);
+        bounds.extend(node::bounds()?);
     }
     Ok(bounds)
 }
