@@ -164,7 +164,7 @@ pub struct FederatedRoomStatus {
     #[schemars(length(max = 2048))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jid: Option<String>,
-    /// Generation and hash of what the room's owner has acknowledged last.
+    /// Generation of what the room's owner has acknowledged last.
     #[schemars(length(max = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_version: Option<String>,
