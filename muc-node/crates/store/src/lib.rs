@@ -35,6 +35,9 @@
 use jid::BareJid;
 use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, Shard, UnixMs};
 
+#[macro_use]
+mod reads_through;
+
 mod cluster;
 pub mod code;
 #[cfg(feature = "conformance")]
