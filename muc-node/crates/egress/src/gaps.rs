@@ -141,6 +141,14 @@ impl Gaps {
         self.step(room, Stage::Running, Stage::Missing);
     }
 
+    /// Whoever was asked for replays of these rooms will not answer any more.
+    pub(crate) fn unanswered(&mut self, of: impl Fn(&BareJid) -> bool) {
+        for gap in self.0.values_mut().filter(|gap| gap.stage != Stage::Ended && of(&gap.rows.jid)) {
+            gap.stage = Stage::Missing;
+            gap.asked = false;
+        }
+    }
+
     /// Whether the room's replay has now ended.
     pub(crate) fn ended(&mut self, room: RoomId) -> bool {
         self.step(room, Stage::Running, Stage::Ended)

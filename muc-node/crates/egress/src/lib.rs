@@ -96,6 +96,16 @@ pub enum Outward {
         /// Which.
         mark: ReplayMark,
     },
+    /// All groups of the room are void; those that are reset behind this are all there are.
+    Regroup,
+    /// The row at that position, and none before it, was left out: on the paths that have members now, or on the one
+    /// that is named.
+    Missed {
+        /// The domain; `None`: all with members.
+        remote: Option<Box<str>>,
+        /// Its position.
+        seq: Seq,
+    },
     /// The room has ended; nothing comes after this, and nothing of it can be sent again.
     Close,
 }

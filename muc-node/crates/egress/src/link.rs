@@ -83,6 +83,17 @@ impl Egress {
         self.after();
     }
 
+    /// Somebody else answers for these rooms from now on, or the way to them was lost: replays that were asked of them
+    /// and have not ended are asked for again.
+    pub fn ask_again(&mut self, of: impl Fn(&BareJid) -> bool, now: Now) {
+        self.begin(now);
+        self.table.each(now.mono, |route, cx| {
+            route.gaps.unanswered(&of);
+            route.ask(cx);
+        });
+        self.after();
+    }
+
     /// Whether [`Egress::write`] would write anything.
     pub fn ready(&self) -> bool {
         self.table.cx.link && (!self.partial.is_empty() || !self.answers.is_empty() || !self.table.ring.is_empty())
@@ -212,9 +223,9 @@ impl Egress {
     /// The watermarks that rose since the last call, to be written with the beat: on this lane and path
     /// everything up to this batch has arrived, or was for nobody there.
     ///
-    /// `current` is the lane that is being written and a batch of it: everything up to that batch
-    /// must have been released before. Paths with nothing outstanding follow it.
-    pub fn watermarks(&mut self, current: (Lane, Batch)) -> Vec<(Lane, Path, Batch)> {
+    /// `current` are the lanes that are being written and a batch of each: everything up to that batch
+    /// must have been released before. Paths with nothing outstanding follow them.
+    pub fn watermarks(&mut self, current: &[(Lane, Batch)]) -> Vec<(Lane, Path, Batch)> {
         let settings = &self.table.cx.settings;
         let (max, on_write) = (settings.watermarks_at_once, settings.breakage.watermark_moved_on_write);
         let mut out = Vec::new();

@@ -144,6 +144,13 @@ impl Route {
         None
     }
 
+    /// A row was left out before it came here.
+    pub(crate) fn miss(&mut self, cx: &mut Context, row: &Row) {
+        let row = self.noted(row);
+        self.gaps.miss(&row);
+        self.ask(cx);
+    }
+
     /// Takes note of the row's batch.
     fn noted(&mut self, row: &Row) -> Row {
         let mut row = row.clone();

@@ -37,6 +37,8 @@ impl Egress {
                     self.table.settle(place, now.mono);
                 }
             }
+            Outward::Regroup => self.regroup(room, now.mono),
+            Outward::Missed { remote, seq } => self.missed(room, jid, at, remote.as_deref(), seq, now.mono),
             Outward::Close => self.close(room, now.mono),
         }
         self.after();
@@ -147,6 +149,41 @@ impl Egress {
         }
         let audit = matches!(change, GroupChange::Reset(_)) && self.audits.covers(now, self.table.cx.link);
         self.table.push(place, Item::Group { room, version, change, audit }, bytes, now);
+    }
+
+    /// Whoever owns the room now states its groups anew.
+    fn regroup(&mut self, room: RoomId, now: Duration) {
+        let tails = self.rooms.remove(&room).map(|entry| entry.tails).unwrap_or_default();
+        for Tail { place, .. } in tails {
+            if let Some((route, cx)) = self.table.both(place) {
+                route.reloaded(cx, room);
+            }
+            let gone = GroupChange::Reset(Vec::new());
+            self.table.push(place, Item::Group { room, version: Seq(0), change: gone, audit: false }, 0, now);
+        }
+    }
+
+    /// A row that was left out is missing like one that was written and is not proven.
+    fn missed(
+        &mut self,
+        room: RoomId,
+        jid: &BareJid,
+        at: Option<(Lane, Batch)>,
+        remote: Option<&str>,
+        seq: Seq,
+        now: Duration,
+    ) {
+        let places: SmallVec<[usize; 4]> = match remote {
+            Some(remote) => SmallVec::from_iter([self.table.place(jid.domain().as_str(), remote, now)]),
+            None => self.rooms.get(&room).into_iter().flat_map(|entry| &entry.tails).map(|tail| tail.place).collect(),
+        };
+        let row = Row { room, jid: Arc::new(jid.clone()), seq, at };
+        for place in places {
+            if let Some((route, cx)) = self.table.both(place) {
+                route.miss(cx, &row);
+            }
+            self.table.settle(place, now);
+        }
     }
 
     fn close(&mut self, room: RoomId, now: Duration) {

@@ -31,17 +31,19 @@ impl Route {
         queued.chain(missing).chain(written).min()
     }
 
-    /// Appends the watermarks that rose. `current`: everything of this lane up to this batch was
+    /// Appends the watermarks that rose. `current`: everything of these lanes up to these batches was
     /// released before.
-    pub(crate) fn watermarks(&mut self, current: (Lane, Batch), on_write: bool, out: &mut Vec<(Lane, Path, Batch)>) {
+    pub(crate) fn watermarks(&mut self, current: &[(Lane, Batch)], on_write: bool, out: &mut Vec<(Lane, Path, Batch)>) {
         if !self.gaps.any_restored() {
             for (lane, last) in std::mem::take(&mut self.restored) {
                 let mark = self.lanes.entry(lane).or_default();
                 mark.high = mark.high.max(last);
             }
         }
-        let mark = self.lanes.entry(current.0).or_default();
-        mark.high = mark.high.max(current.1);
+        for (lane, batch) in current {
+            let mark = self.lanes.entry(*lane).or_default();
+            mark.high = mark.high.max(*batch);
+        }
         let lanes: Vec<Lane> = self.lanes.keys().copied().collect();
         let mut outstanding = false;
         for lane in lanes {
@@ -57,7 +59,7 @@ impl Route {
                 out.push((lane, self.path.clone(), proven));
             }
             // A lane of the past that is done needs no entry.
-            if lane != current.0 && mark.told == mark.high {
+            if mark.told == mark.high && !current.iter().any(|(written, _)| *written == lane) {
                 self.lanes.remove(&lane);
             }
         }

@@ -5,6 +5,7 @@
 //! writes to the link what [`Pod::write`] gives.
 
 mod apply;
+mod frame;
 mod start;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use warren_xmpp::Stanza;
 use warren_xmpp::cast::{GroupChange, ReplayMark};
 
 pub use apply::Outcome;
+pub use frame::{Entry, Frame, Released};
 pub use start::Stored;
 
 /// Tickets of the pod itself; those of the shard count up from 1.
@@ -289,7 +291,7 @@ impl Pod {
     fn beat(&mut self, now: Now) {
         self.beat_at = now.mono + BEAT;
         // Before the link was up for the first time nothing can have been proven.
-        let risen = self.egress.watermarks((self.lane, self.batch));
+        let risen = self.egress.watermarks(&[(self.lane, self.batch)]);
         if !risen.is_empty() {
             for (lane, path, batch) in risen {
                 self.requests.push(Request::Write(Work::Watermark { lane, path, batch }));

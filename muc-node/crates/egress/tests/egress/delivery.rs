@@ -314,7 +314,7 @@ impl Sim {
 
     /// Watermarks may only speak of rows that were read.
     fn beat(&mut self) -> Result<(), String> {
-        for (lane, path, batch) in self.world.egress.watermarks((Lane(self.lane), Batch(self.batch))) {
+        for (lane, path, batch) in self.world.egress.watermarks(&[(Lane(self.lane), Batch(self.batch))]) {
             let stored = self.stored.entry((lane, path.remote.to_string())).or_default();
             if *stored >= batch {
                 return Err(format!("the watermark of lane {lane}, {path} goes from {stored} to {batch}"));

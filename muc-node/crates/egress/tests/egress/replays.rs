@@ -204,7 +204,7 @@ fn many_paths_give_their_watermarks_in_turn() {
     }
     let mut told: Vec<_> = Vec::new();
     for _ in 0..3 {
-        let some = egress.watermarks((Lane(1), Batch(0)));
+        let some = egress.watermarks(&[(Lane(1), Batch(0))]);
         assert!(some.len() <= 3);
         told.extend(some.into_iter().map(|(_, path, _)| path));
     }

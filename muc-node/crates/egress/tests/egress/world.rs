@@ -212,7 +212,7 @@ impl World {
 
     /// Watermarks of the lane in use that rose, as `domain batch`.
     pub fn watermarks(&mut self, batch: u64) -> Vec<String> {
-        let rows = self.egress.watermarks((LANE, Batch(batch)));
+        let rows = self.egress.watermarks(&[(LANE, Batch(batch))]);
         rows.iter()
             .map(|(lane, path, batch)| {
                 if *lane == LANE {
