@@ -17,6 +17,6 @@ pub use ids::{Batch, Birth, Epoch, Generation, Incarnation, Lane, Path, RoomId, 
 pub use object::{Body, Kind as ObjectKind, Object, ObjectName};
 pub use rows::{
     AffiliationRow, Direction, Flavour, FmucKeyRow, LogKind, LogRow, OccupantRow, PeeringRow, PeeringState,
-    PeeringView, Role, RoomRow, RoomRows, Row,
+    PeeringView, Role, RoomRow, RoomRows, Routed, Row,
 };
 pub use time::{Now, UnixMs};

@@ -6,7 +6,7 @@ use jid::{BareJid, Jid};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Affiliation;
-use crate::ids::{Birth, Epoch, RoomId, Secret, Seq};
+use crate::ids::{Birth, Epoch, Incarnation, RoomId, Secret, Seq};
 use crate::time::UnixMs;
 
 /// Privilege during a visit (XEP-0045 5.1).
@@ -257,6 +257,15 @@ pub struct FmucKeyRow {
     pub at: UnixMs,
 }
 
+/// The last stanza that a source routed to a room, of those that left something in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routed {
+    /// Who routed it.
+    pub source: Incarnation,
+    /// The source's number of it; one with this number or a lower one is a repeat.
+    pub n: u64,
+}
+
 /// One change of a room's rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Row {
@@ -313,4 +322,6 @@ pub struct RoomRows {
     pub subject: Option<LogRow>,
     /// The newest foreign ids.
     pub fmuc_keys: Vec<FmucKeyRow>,
+    /// What was routed here, by source.
+    pub routed: Vec<Routed>,
 }

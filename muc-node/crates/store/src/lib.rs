@@ -33,7 +33,7 @@
 //! and the suite (feature `conformance`) runs on all of them as it is.
 
 use jid::BareJid;
-use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, Shard, UnixMs};
+use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, UnixMs};
 
 #[macro_use]
 mod reads_through;
@@ -55,7 +55,7 @@ mod types;
 mod work;
 mod writer;
 
-pub use warren_model::Incarnation;
+pub use warren_model::{Incarnation, Routed};
 
 pub use cluster::{
     Assignment, Claim, Closed, Cluster, Join, Joined, LinkRow, Moved, PodRow, PodState, ShardRow, TakeOver, Thing, View,
@@ -69,7 +69,7 @@ pub use queue::{Completion, LaneQueue, Limits, Step};
 pub use reader::{ReadRequest, Readers};
 
 pub use sqlite::{Options, Sqlite, SqliteReader};
-pub use types::{LaneRow, Ownership, Resolved, RoomSummary, Routed, Span, Touched, Window};
+pub use types::{LaneRow, Ownership, Resolved, RoomSummary, Span, Touched, Window};
 pub use work::Work;
 pub use writer::{OnCompletion, Refused, Submitter, Task, Writer};
 
@@ -87,6 +87,7 @@ pub trait Reader: Send {
     /// - `history`: the newest `window.messages` rows of kind `Message` within [`HISTORY_REACH`], oldest first.
     /// - `subject`: the row at `room.subject_seq`.
     /// - `fmuc_keys`: the newest `window.keys`, oldest first.
+    /// - `routed`: the highest number of each source whose stanzas left something in this room.
     /// - `room.head`: the higher one of the stored head and the last position in the log, so that a head need not
     ///   be written with every message.
     fn load_room(&mut self, room: &BareJid, window: Window) -> Result<Option<RoomRows>, StoreError>;
@@ -106,9 +107,6 @@ pub trait Reader: Send {
     /// Which log rows the batches of a lane after `after` wrote: by batch, in a batch in order of first writing.
     /// Rooms that are gone since are left out.
     fn touched(&mut self, lane: Lane, after: Batch) -> Result<Vec<Touched>, StoreError>;
-
-    /// What other pods have routed to a shard, by source.
-    fn routed(&mut self, shard: Shard) -> Result<Vec<Routed>, StoreError>;
 
     /// All lanes that are open or still have something to deliver, by number.
     fn lanes(&mut self) -> Result<Vec<LaneRow>, StoreError>;

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jid::BareJid;
-use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, Shard, UnixMs};
+use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, UnixMs};
 
 use crate::{
-    Backend, CommitError, Incarnation, LaneRow, Model, Ownership, Reader, Resolved, RoomSummary, Routed, StoreError,
-    Touched, Window, Work,
+    Backend, CommitError, Incarnation, LaneRow, Model, Ownership, Reader, Resolved, RoomSummary, StoreError, Touched,
+    Window, Work,
 };
 
 /// A handle of a store in memory; clones and readers see the same store. Nothing outlives the process.
@@ -49,9 +49,6 @@ impl Reader for Memory {
     }
     fn touched(&mut self, lane: Lane, after: Batch) -> Result<Vec<Touched>, StoreError> {
         Ok(self.model().touched(lane, after))
-    }
-    fn routed(&mut self, shard: Shard) -> Result<Vec<Routed>, StoreError> {
-        Ok(self.model().routed(shard))
     }
     fn lanes(&mut self) -> Result<Vec<LaneRow>, StoreError> {
         Ok(self.model().lanes())

@@ -22,9 +22,6 @@ macro_rules! reads_through {
             fn touched(&mut self, lane: Lane, after: Batch) -> Result<Vec<Touched>, StoreError> {
                 self.$reads.touched(lane, after)
             }
-            fn routed(&mut self, shard: Shard) -> Result<Vec<Routed>, StoreError> {
-                self.$reads.routed(shard)
-            }
             fn lanes(&mut self) -> Result<Vec<LaneRow>, StoreError> {
                 self.$reads.lanes()
             }

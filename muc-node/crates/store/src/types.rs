@@ -77,15 +77,6 @@ pub struct RoomSummary {
     pub config: Vec<u8>,
 }
 
-/// The last stanza that another pod routed to a shard, of those that left something in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Routed {
-    /// Who routed it.
-    pub source: Incarnation,
-    /// The source's number of it; one with this number or a lower one is a repeat.
-    pub n: u64,
-}
-
 /// What became of a commit whose answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolved {

@@ -1,8 +1,6 @@
 //! What a group commit consists of.
 
-use warren_model::{Batch, Epoch, Lane, Object, ObjectName, Path, RoomId, Row, Seq, Shard, Ticket};
-
-use crate::Routed;
+use warren_model::{Batch, Epoch, Lane, Object, ObjectName, Path, RoomId, Routed, Row, Seq, Shard, Ticket};
 
 /// One indivisible piece of a group commit.
 ///
@@ -15,6 +13,9 @@ use crate::Routed;
 /// | `Presence` | replaces the bytes, if the session is there | never |
 /// | `Log` | appends | the room is not stored; the position is taken or 0 |
 /// | `FmucKey` | inserts, unless it is there (key: origin, id, digest) | the room is not stored |
+///
+/// A room's number of a source is kept with the room: a work with `routed` is rejected when the room is not stored
+/// after its rows, unless one of them has removed it; then there is nothing left that a repeat could change.
 ///
 /// Numbers are kept as signed 64-bit integers, so a work with a position, room id or time of 2⁶³ or more is
 /// rejected too.
@@ -33,8 +34,8 @@ pub enum Work {
         /// The first work of this room since it was loaded or made. [`crate::LaneQueue`] fails all later works of
         /// a room once one has failed, since they build on it; a fresh one ends that. Backends ignore it.
         fresh: bool,
-        /// The stanza that led to the rows, if another pod routed it here: the shard's number of that source rises
-        /// to it, and never falls, so that a repeat is known after a fail-over too.
+        /// The stanza that led to the rows, if another pod routed it here: the room's number of that source rises to
+        /// it, and never falls, so that a repeat is known after a fail-over too.
         routed: Option<Routed>,
         /// In order.
         rows: Vec<Row>,
@@ -80,6 +81,13 @@ impl Work {
             Self::Room { room, .. } => Some(*room),
             _ => None,
         }
+    }
+
+    /// The number that is kept with the room once the rows are written; none if they end with its removal.
+    pub(crate) fn kept(&self) -> Option<Routed> {
+        let Self::Room { routed, rows, .. } = self else { return None };
+        let last = rows.iter().rev().find(|row| matches!(row, Row::Room(_) | Row::RoomGone));
+        routed.filter(|_| last != Some(&Row::RoomGone))
     }
 
     /// Roughly how many bytes it takes in memory and in the store.

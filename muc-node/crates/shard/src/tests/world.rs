@@ -250,6 +250,7 @@ impl World {
                     history: vec![],
                     subject: None,
                     fmuc_keys: vec![],
+                    routed: vec![],
                 },
                 log: vec![],
             });

@@ -222,24 +222,40 @@ fn batches_watermarks_and_their_end(store: &mut dyn Backend) {
 
 fn routed_stanzas_are_counted(store: &mut dyn Backend) {
     let lane = with_room(store);
-    let from = |shard: u32, source: u128, n: u64, rows: Vec<Row>| {
+    commit(store, lane, &[work(2, vec![Row::Room(room(2, "two@rooms.example"))])]);
+    let from = |room: u64, source: u128, n: u64, rows: Vec<Row>| {
         let routed = Some(Routed { source: Incarnation(source), n });
-        let (ticket, room, shard) = (Ticket(0), RoomId(1), Shard(shard));
+        let (ticket, room, shard) = (Ticket(0), RoomId(room), Shard(1));
         Work::Room { ticket, room, shard, epoch: EPOCH, fresh: false, routed, rows }
     };
-    let counted = |store: &mut dyn Backend, shard: u32| {
-        store.routed(Shard(shard)).expect("routed").iter().map(|r| (r.source.0, r.n)).collect::<Vec<_>>()
+    let counted = |store: &mut dyn Backend, room: &str| {
+        let rows = store.load_room(&bare(&format!("{room}@rooms.example")), ALL).expect("load").expect("room");
+        rows.routed.iter().map(|r| (r.source.0, r.n)).collect::<Vec<_>>()
     };
-    assert_eq!(counted(store, 1), []);
+    assert_eq!(counted(store, "one"), []);
     commit(store, lane, &[from(1, 7, 3, vec![]), from(1, 5, 1, vec![]), from(2, 7, 9, vec![]), from(1, 7, 4, vec![])]);
-    assert_eq!(counted(store, 1), [(5, 1), (7, 4)]);
-    assert_eq!(counted(store, 2), [(7, 9)]);
+    assert_eq!(counted(store, "one"), [(5, 1), (7, 4)]);
+    assert_eq!(counted(store, "two"), [(7, 9)], "two rooms of a shard do not count for each other");
     commit(store, lane, &[from(1, 7, 2, vec![Row::Log(message(1))]), from(1, 5, 2, vec![])]);
-    assert_eq!(counted(store, 1), [(5, 2), (7, 4)], "they never fall");
+    assert_eq!(counted(store, "one"), [(5, 2), (7, 4)], "they never fall");
     let taken = from(1, 7, 8, vec![Row::Log(message(1))]);
     assert_eq!(rejected_at(store, lane, &[taken, from(1, 5, 9, vec![])]), Some(0));
     assert_eq!(rejected_at(store, lane, &[from(1, 7, 1 << 63, vec![])]), Some(0));
-    assert_eq!(counted(store, 1), [(5, 2), (7, 4)], "nor rise without the rows that they stand for");
+    assert_eq!(rejected_at(store, lane, &[from(1, 7, 8, vec![]), from(3, 7, 8, vec![])]), Some(1), "no such room");
+    assert_eq!(counted(store, "one"), [(5, 2), (7, 4)], "nor rise without the rows that they stand for");
+    // A stanza may make a room, write it, and end it.
+    commit(store, lane, &[from(3, 5, 6, vec![Row::Room(room(3, "three@rooms.example"))])]);
+    assert_eq!(counted(store, "three"), [(5, 6)]);
+    commit(store, lane, &[from(3, 5, 7, vec![Row::Room(room(3, "three@rooms.example")), Row::Log(message(1))])]);
+    assert_eq!(counted(store, "three"), [(5, 7)]);
+    commit(store, lane, &[from(3, 7, 10, vec![Row::RoomGone]), from(3, 7, 11, vec![Row::RoomGone])]);
+    assert_eq!(rejected_at(store, lane, &[from(3, 7, 12, vec![])]), Some(0));
+    let again = || vec![Row::RoomGone, Row::Room(room(3, "three@rooms.example"))];
+    commit(store, lane, &[work(3, again())]);
+    assert_eq!(counted(store, "three"), [], "they went with the room");
+    commit(store, lane, &[from(3, 5, 1, vec![]), from(3, 7, 2, again()), from(3, 7, 1, vec![])]);
+    assert_eq!(counted(store, "three"), [(7, 2)], "in order of the works");
+    assert_eq!(counted(store, "two"), [(7, 9)]);
 }
 
 fn objects_come_back(store: &mut dyn Backend) {

@@ -4,7 +4,7 @@ use warren_model::{Affiliation, LogKind, Path, Role, RoomId, Row, Seq};
 
 use super::rows::{ALL, affiliation, bare, jid, key, message, occupant, peering, room, work};
 use super::{all, commit, own, positions, with_room};
-use crate::{Backend, HISTORY_REACH, Window};
+use crate::{Backend, HISTORY_REACH, Incarnation, Routed, Window, Work};
 
 pub(super) fn all_rows_come_back(store: &mut dyn Backend) {
     let lane = own(store);
@@ -37,6 +37,7 @@ pub(super) fn all_rows_come_back(store: &mut dyn Backend) {
         history: vec![message(1), message(3)],
         subject: Some(subject.clone()),
         fmuc_keys: vec![key("😀", u64::MAX, 1), key("😀", 0, 3)],
+        routed: vec![Routed { source: Incarnation(u128::MAX), n: 1 << 62 }],
     };
     let mut changes = vec![Row::Room(first)];
     changes.extend(written.occupants.iter().rev().cloned().map(Row::Occupant));
@@ -44,7 +45,11 @@ pub(super) fn all_rows_come_back(store: &mut dyn Backend) {
     changes.extend(written.peerings.iter().rev().cloned().map(Row::Peering));
     changes.extend([message(3), subject, message(1)].map(Row::Log));
     changes.extend(written.fmuc_keys.iter().rev().cloned().map(Row::FmucKey));
-    commit(store, lane, &[work(1 << 62, changes)]);
+    let mut made = work(1 << 62, changes);
+    if let Work::Room { routed, .. } = &mut made {
+        *routed = written.routed.first().copied();
+    }
+    commit(store, lane, &[made]);
     assert_eq!(store.load_room(&bare(address), ALL).expect("load"), Some(written.clone()));
     assert_eq!(store.room_jid(RoomId(1 << 62)).expect("room_jid"), Some(bare(address)));
     let mut reader = store.reader().expect("reader");

@@ -1,5 +1,7 @@
 //! Several pods on the model: every verb at once, since nothing here is ever half done.
 
+use std::sync::Arc;
+
 use warren_model::ids::SHARDS;
 use warren_model::{Batch, Epoch, Lane, Shard, UnixMs};
 
@@ -151,7 +153,9 @@ impl Model {
         if owns || self.is_open(incarnation) || self.pods.remove(&incarnation).is_none() {
             return false;
         }
-        self.routed.retain(|(_, source), _| *source != incarnation);
+        for room in self.rooms.values_mut().filter(|room| room.routed.contains_key(&incarnation)) {
+            Arc::make_mut(room).routed.remove(&incarnation);
+        }
         true
     }
 

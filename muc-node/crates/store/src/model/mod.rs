@@ -9,13 +9,13 @@ use std::sync::Arc;
 use jid::{BareJid, Jid};
 use warren_model::{
     AffiliationRow, Batch, Epoch, FmucKeyRow, Lane, LogRow, Object, ObjectName, OccupantRow, Path, PeeringRow, RoomId,
-    RoomRow, Row, Seq, Shard, UnixMs,
+    RoomRow, Routed, Row, Seq, UnixMs,
 };
 
 use crate::types::Spans;
 use crate::{
-    Backend, CommitError, Incarnation, LaneRow, Ownership, PodRow, PodState, Reader, Resolved, Routed, Span,
-    StoreError, Thing, Work,
+    Backend, CommitError, Incarnation, LaneRow, Ownership, PodRow, PodState, Reader, Resolved, Span, StoreError, Thing,
+    Work,
 };
 
 /// A store in memory. A clone is a snapshot: it shares what is equal and costs little.
@@ -32,7 +32,6 @@ pub struct Model {
     objects: BTreeMap<ObjectName, Object>,
     rooms: BTreeMap<RoomId, Arc<Room>>,
     addresses: BTreeMap<Address, RoomId>,
-    routed: BTreeMap<(Shard, Incarnation), u64>,
     pods: BTreeMap<Incarnation, PodRow>,
     /// Shards and links that ever had an owner.
     owned: BTreeMap<Thing, (Option<Incarnation>, Epoch)>,
@@ -50,6 +49,7 @@ struct Room {
     log: BTreeMap<Seq, Arc<LogRow>>,
     /// The digest as signed as SQL has it, so that ties are in the same order everywhere.
     keys: BTreeMap<(String, Box<str>, i64), FmucKeyRow>,
+    routed: BTreeMap<Incarnation, u64>,
 }
 
 impl Room {
@@ -61,6 +61,7 @@ impl Room {
             peerings: BTreeMap::new(),
             log: BTreeMap::new(),
             keys: BTreeMap::new(),
+            routed: BTreeMap::new(),
         }
     }
 }
@@ -202,18 +203,21 @@ impl Model {
                 _ => {}
             }
         }
+        if work.kept().is_some() && here(over).is_none() {
+            return Err(format!("room {id} is not stored"));
+        }
         Ok(())
     }
 
     fn apply(&mut self, work: &Work, spans: &mut Spans) {
         match work {
-            Work::Room { room, shard, routed, rows, .. } => {
-                if let Some(Routed { source, n }) = routed {
-                    let highest = self.routed.entry((*shard, *source)).or_default();
-                    *highest = (*highest).max(*n);
-                }
+            Work::Room { room, rows, .. } => {
                 for row in rows {
                     self.apply_row(*room, row, spans);
+                }
+                if let (Some(Routed { source, n }), Some(room)) = (work.kept(), self.rooms.get_mut(room)) {
+                    let highest = Arc::make_mut(room).routed.entry(source).or_default();
+                    *highest = (*highest).max(n);
                 }
             }
             Work::Watermark { lane, path, batch } => {

@@ -4,10 +4,10 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use jid::BareJid;
-use warren_model::{Batch, FmucKeyRow, Lane, LogKind, LogRow, Object, Path, RoomId, RoomRow, RoomRows, Seq, Shard};
+use warren_model::{Batch, FmucKeyRow, Lane, LogKind, LogRow, Object, Path, RoomId, RoomRow, RoomRows, Routed, Seq};
 
 use super::{Model, Room, address};
-use crate::{HISTORY_REACH, Incarnation, LaneRow, Reader, RoomSummary, Routed, Span, StoreError, Touched, Window};
+use crate::{HISTORY_REACH, LaneRow, Reader, RoomSummary, Span, StoreError, Touched, Window};
 
 /// Reads.
 impl Model {
@@ -36,6 +36,7 @@ impl Model {
             history: newest(window.messages, &mut messages),
             subject: room.log.get(&room.row.subject_seq).map(|row| (**row).clone()),
             fmuc_keys: keys.split_off(keys.len().saturating_sub(window.keys)),
+            routed: room.routed.iter().map(|(source, n)| Routed { source: *source, n: *n }).collect(),
         })
     }
 
@@ -77,12 +78,6 @@ impl Model {
                 Some(Touched { room: self.room_jid(id)?, id, batch, first, last })
             })
             .collect()
-    }
-
-    /// As [`Reader::routed`].
-    pub fn routed(&self, shard: Shard) -> Vec<Routed> {
-        let sources = self.routed.range((shard, Incarnation(0))..=(shard, Incarnation(u128::MAX)));
-        sources.map(|((_, source), n)| Routed { source: *source, n: *n }).collect()
     }
 
     /// As [`Reader::lanes`].
@@ -145,9 +140,6 @@ impl Reader for Model {
     }
     fn touched(&mut self, lane: Lane, after: Batch) -> Result<Vec<Touched>, StoreError> {
         Ok(Model::touched(self, lane, after))
-    }
-    fn routed(&mut self, shard: Shard) -> Result<Vec<Routed>, StoreError> {
-        Ok(Model::routed(self, shard))
     }
     fn lanes(&mut self) -> Result<Vec<LaneRow>, StoreError> {
         Ok(Model::lanes(self))

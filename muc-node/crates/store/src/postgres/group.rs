@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 use warren_model::{
     AffiliationRow, Batch, Epoch, FmucKeyRow, Lane, LogRow, Object, ObjectName, OccupantRow, Path, PeeringRow, RoomId,
-    RoomRow, Row, Shard,
+    RoomRow, Routed, Row, Shard,
 };
 
 use crate::types::Spans;
@@ -39,6 +39,8 @@ pub struct Segment<'a> {
     pub log: Vec<(RoomId, &'a LogRow)>,
     /// By room, [`fmuc_key`] and digest; the first one counts.
     pub keys: BTreeMap<(RoomId, Key, u64), &'a FmucKeyRow>,
+    /// The highest number of each source.
+    pub routed: BTreeMap<(RoomId, Incarnation), u64>,
     /// The highest ones.
     pub watermarks: BTreeMap<(Lane, &'a Path), Batch>,
     /// By name.
@@ -97,8 +99,6 @@ pub struct Group<'a> {
     pub spans: Spans,
     /// The lowest epoch of each shard's works.
     pub shards: BTreeMap<Shard, Epoch>,
-    /// The highest number of each source.
-    pub routed: BTreeMap<(Shard, Incarnation), u64>,
     /// The lowest of all.
     pub epoch: Option<Epoch>,
 }
@@ -123,11 +123,7 @@ impl<'a> Group<'a> {
 
     fn add(&mut self, work: &'a Work) {
         match work {
-            Work::Room { room, shard, epoch, routed, rows, .. } => {
-                if let Some(routed) = routed {
-                    let highest = self.routed.entry((*shard, routed.source)).or_default();
-                    *highest = (*highest).max(routed.n);
-                }
+            Work::Room { room, shard, epoch, rows, .. } => {
                 let least = self.shards.entry(*shard).or_insert(*epoch);
                 *least = (*least).min(*epoch);
                 self.epoch = Some(self.epoch.map_or(*epoch, |least| least.min(*epoch)));
@@ -139,6 +135,9 @@ impl<'a> Group<'a> {
                         self.spans.extend(*room, l.seq);
                     }
                     self.segment().add(*room, *shard, row);
+                }
+                if let Some(routed) = work.kept() {
+                    self.segment().route(*room, routed);
                 }
             }
             Work::Watermark { lane, path, batch } => {
@@ -209,6 +208,16 @@ impl<'a> Segment<'a> {
         if matches!(row, Row::Occupant(_) | Row::Affiliation(_) | Row::Peering(_) | Row::Log(_) | Row::FmucKey(_)) {
             self.needed.insert(room);
         }
+    }
+}
+
+impl Segment<'_> {
+    /// Remembers a stanza that led to what was added last.
+    fn route(&mut self, room: RoomId, routed: Routed) {
+        let highest = self.routed.entry((room, routed.source)).or_default();
+        *highest = (*highest).max(routed.n);
+        self.touched.insert(room);
+        self.needed.insert(room);
     }
 }
 

@@ -33,14 +33,14 @@ mod write;
 use std::time::Duration;
 
 use jid::BareJid;
-use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, Shard, UnixMs};
+use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, UnixMs};
 
 pub use self::cluster::PostgresCluster;
 use self::schema::Found;
 use self::session::{Connection, Target, Trouble, on};
 use crate::{
-    Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, RoomSummary, Routed, StoreError, Touched,
-    Window, Work,
+    Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, RoomSummary, StoreError, Touched, Window,
+    Work,
 };
 
 /// How long things may take.
@@ -169,9 +169,6 @@ impl Reader for PostgresReader {
     }
     fn touched(&mut self, lane: Lane, after: Batch) -> Result<Vec<Touched>, StoreError> {
         again!(self.connection, |wire| read::touched(wire, lane, after))
-    }
-    fn routed(&mut self, shard: Shard) -> Result<Vec<Routed>, StoreError> {
-        again!(self.connection, |wire| read::routed(wire, shard))
     }
     fn lanes(&mut self) -> Result<Vec<LaneRow>, StoreError> {
         again!(self.connection, |wire| read::lanes(wire))

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 use warren_model::{
     AffiliationRow, Batch, Birth, Epoch, FmucKeyRow, Generation, Lane, LogRow, Object, ObjectName, OccupantRow, Path,
-    PeeringRow, RoomId, RoomRow, RoomRows, Secret, Seq, Shard, UnixMs,
+    PeeringRow, RoomId, RoomRow, RoomRows, Routed, Secret, Seq, UnixMs,
 };
 
 use super::group::fmuc_key;
@@ -15,7 +15,7 @@ use super::session::{Call, Param, Trouble, Wire};
 use super::write::{COMMIT, all};
 use crate::code::Code;
 use crate::types::spans_from_text;
-use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Routed, Touched, Window};
+use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Touched, Window};
 
 /// A number for SQL. What is too large is larger than all that is stored (`Work::check`).
 pub fn int(n: u64) -> i64 {
@@ -246,11 +246,12 @@ async fn loaded(wire: &mut Wire, jid: &BareJid, window: Window) -> Result<Option
              ORDER BY seq DESC, origin DESC, id DESC, digest DESC LIMIT $2",
             [id(), Box::new(size(window.keys))],
         ),
+        Call::new("SELECT source, n FROM routed WHERE room = $1 ORDER BY source", [id()]),
         Call::plain(COMMIT),
     ];
-    let answers: [Vec<Row>; 7] =
+    let answers: [Vec<Row>; 8] =
         all(wire, &calls).await?.try_into().map_err(|_| Trouble::Corrupt("an answer is missing".to_owned()))?;
-    let [occupants, affiliations, peerings, history, subject, keys, _] = &answers;
+    let [occupants, affiliations, peerings, history, subject, keys, routed, _] = &answers;
     let mut history = each(history, log_row)?;
     history.reverse();
     let mut fmuc_keys = each(keys, foreign_id)?;
@@ -262,6 +263,7 @@ async fn loaded(wire: &mut Wire, jid: &BareJid, window: Window) -> Result<Option
         history,
         subject: first(subject, log_row)?,
         fmuc_keys,
+        routed: each(routed, |c| Ok(Routed { source: c.some_incarnation()?, n: c.num()? }))?,
         room,
     }))
 }
@@ -317,12 +319,6 @@ async fn written(wire: &mut Wire, lane: Lane, after: Batch) -> Result<Vec<Touche
             Some(Touched { room, id: span.room, batch, first: span.first, last: span.last })
         })
         .collect())
-}
-
-pub async fn routed(wire: &mut Wire, shard: Shard) -> Result<Vec<Routed>, Trouble> {
-    let sql = "SELECT source, n FROM routed WHERE shard = $1 ORDER BY source";
-    let rows = wire.call(Call::new(sql, [Box::new(i64::from(shard.0))])).await?;
-    each(&rows, |c| Ok(Routed { source: c.some_incarnation()?, n: c.num()? }))
 }
 
 pub async fn lanes(wire: &mut Wire) -> Result<Vec<LaneRow>, Trouble> {

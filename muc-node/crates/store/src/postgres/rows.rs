@@ -23,12 +23,13 @@ const ROOM: &str = "INSERT INTO room (id, shard, domain, localpart, birth, secre
     object_uid = excluded.object_uid, generation = excluded.generation, config = excluded.config, \
     subject_seq = excluded.subject_seq, head = excluded.head, low = greatest(room.low, excluded.low)";
 
-const ROOM_GONE: [&str; 6] = [
+const ROOM_GONE: [&str; 7] = [
     "DELETE FROM occupant WHERE room = $1",
     "DELETE FROM affiliation WHERE room = $1",
     "DELETE FROM peering WHERE room = $1",
     "DELETE FROM log WHERE room = $1",
     "DELETE FROM fmuc_key WHERE room = $1",
+    "DELETE FROM routed WHERE room = $1",
     "DELETE FROM room WHERE id = $1",
 ];
 
@@ -82,9 +83,9 @@ const WATERMARK: &str = "INSERT INTO watermark (lane, local, remote, batch) \
     JOIN lane ON lane.id = w.lane \
     ON CONFLICT (lane, local, remote) DO UPDATE SET batch = greatest(watermark.batch, excluded.batch)";
 
-const ROUTED: &str = "INSERT INTO routed (shard, source, n) \
+const ROUTED: &str = "INSERT INTO routed (room, source, n) \
     SELECT * FROM unnest($1::int8[], $2::text[], $3::int8[]) \
-    ON CONFLICT (shard, source) DO UPDATE SET n = greatest(routed.n, excluded.n)";
+    ON CONFLICT (room, source) DO UPDATE SET n = greatest(routed.n, excluded.n)";
 
 const OBJECT: &str = "INSERT INTO object (kind, namespace, name, uid, generation, digest, body) \
     VALUES ($1, $2, $3, $4, $5, $6, $7) \
@@ -137,6 +138,9 @@ pub fn calls<'a>(lane: Lane, segment: &Segment<'a>, out: &mut Vec<Call<'a>>) -> 
     }
     if !segment.keys.is_empty() {
         out.push(keys(&segment.keys));
+    }
+    if !segment.routed.is_empty() {
+        out.push(routed(&segment.routed));
     }
     if !segment.watermarks.is_empty() {
         out.push(watermarks(&segment.watermarks));
@@ -273,12 +277,10 @@ fn keys<'a>(keys: &BTreeMap<(RoomId, Key, u64), &'a FmucKeyRow>) -> Call<'a> {
     Call::new(FMUC_KEY, columns)
 }
 
-/// What other pods routed.
-pub fn routed<'a>(sources: &BTreeMap<(Shard, Incarnation), u64>) -> Option<Call<'a>> {
+fn routed<'a>(sources: &BTreeMap<(RoomId, Incarnation), u64>) -> Call<'a> {
     let rows: Vec<_> = sources.iter().collect();
-    let columns =
-        [column(&rows, |r| i64::from(r.0.0.0)), column(&rows, |r| r.0.1.to_string()), column(&rows, |r| int(*r.1))];
-    (!rows.is_empty()).then(|| Call::new(ROUTED, columns))
+    let columns = [column(&rows, |r| int(r.0.0.0)), column(&rows, |r| r.0.1.to_string()), column(&rows, |r| int(*r.1))];
+    Call::new(ROUTED, columns)
 }
 
 fn watermarks<'a>(marks: &BTreeMap<(Lane, &'a Path), Batch>) -> Call<'a> {

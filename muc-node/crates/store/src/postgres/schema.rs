@@ -22,7 +22,7 @@ struct Step {
 }
 
 /// Step `n` leads from schema `n` to schema `n + 1`. Only ever append.
-const STEPS: &[Step] = &[Step { sql: FIRST, oldest: 1 }];
+const STEPS: &[Step] = &[Step { sql: FIRST, oldest: 1 }, Step { sql: ROUTED_BY_ROOM, oldest: 1 }];
 
 fn known() -> u32 {
     u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
@@ -186,6 +186,18 @@ CREATE TABLE fmuc_key (
     PRIMARY KEY (room, key, digest)
 );
 CREATE INDEX fmuc_key_seq ON fmuc_key (room, seq);
+"#;
+
+// By room and no longer by shard. No version has ever written a row of the table before, and all that the version
+// before this one still does with it is to remove the rows of a source: it works on with this one.
+const ROUTED_BY_ROOM: &str = r#"
+DROP TABLE routed;
+CREATE TABLE routed (
+    room int8 NOT NULL,
+    source text COLLATE "C" NOT NULL,
+    n int8 NOT NULL,
+    PRIMARY KEY (room, source)
+);
 "#;
 
 /// What a start finds.

@@ -74,7 +74,6 @@ async fn together(wire: &mut Wire, lane: Lane, work: &[Work]) -> Result<Batch, T
     for segment in &group.segments {
         rows::calls(lane, segment, &mut calls).map_err(Trouble::Rule)?;
     }
-    calls.extend(rows::routed(&group.routed));
     calls.extend(touched(lane, &group.spans));
     calls.push(Call::plain(COMMIT));
     begin(wire).await?;
@@ -168,7 +167,6 @@ async fn each(wire: &mut Wire, lane: Lane, work: &[Work]) -> Result<Batch, Troub
         for segment in &group.segments {
             rows::calls(lane, segment, &mut calls).map_err(|why| Trouble::Rejected(index, why))?;
         }
-        calls.extend(rows::routed(&group.routed));
         for (n, answer) in wire.calls(&calls).await?.into_iter().enumerate() {
             match answer {
                 Ok(_) => {}

@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use jid::BareJid;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, Shard, UnixMs};
+use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, UnixMs};
 
 use self::lock::Lock;
 use self::write::{Stop, describe};
 use crate::{
-    Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, RoomSummary, Routed, StoreError, Touched,
-    Window, Work,
+    Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, RoomSummary, StoreError, Touched, Window,
+    Work,
 };
 
 /// `PRAGMA synchronous`: FULL.
@@ -236,9 +236,6 @@ impl Reader for SqliteReader {
     }
     fn touched(&mut self, lane: Lane, after: Batch) -> Result<Vec<Touched>, StoreError> {
         Ok(read::touched(&self.conn, lane, after)?)
-    }
-    fn routed(&mut self, shard: Shard) -> Result<Vec<Routed>, StoreError> {
-        Ok(read::routed(&self.conn, shard)?)
     }
     fn lanes(&mut self) -> Result<Vec<LaneRow>, StoreError> {
         Ok(read::lanes(&self.conn)?)

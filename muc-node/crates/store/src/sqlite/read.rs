@@ -5,12 +5,12 @@ use rusqlite::types::{FromSql, Type};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use warren_model::{
     AffiliationRow, Batch, Birth, Epoch, FmucKeyRow, Generation, Lane, LogRow, Object, ObjectName, OccupantRow, Path,
-    PeeringRow, RoomId, RoomRow, RoomRows, Secret, Seq, Shard, UnixMs,
+    PeeringRow, RoomId, RoomRow, RoomRows, Routed, Secret, Seq, UnixMs,
 };
 
 use crate::code::Code;
 use crate::types::spans_from_text;
-use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Routed, Span, StoreError, Touched, Window};
+use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Span, StoreError, Touched, Window};
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -242,6 +242,9 @@ pub fn load_room(conn: &Connection, jid: &BareJid, window: Window) -> Sql<Option
         history,
         subject: one(conn, log!("AND seq = ?2"), [id, int(room.subject_seq.0)], log_row)?,
         fmuc_keys,
+        routed: all(conn, "SELECT source, n FROM routed WHERE room = ?1 ORDER BY source", [id], |c| {
+            Ok(Routed { source: incarnation(c)?, n: c.num()? })
+        })?,
         room,
     };
     tx.commit()?;
@@ -304,12 +307,6 @@ fn incarnation(c: &mut Columns<'_, '_>) -> Sql<Incarnation> {
     let text: String = c.get()?;
     let n = u128::from_str_radix(&text, 16).map_err(|e| corrupt(c.next - 1, format!("{text:?}: {e}")))?;
     Ok(Incarnation(n))
-}
-
-pub fn routed(conn: &Connection, shard: Shard) -> Sql<Vec<Routed>> {
-    all(conn, "SELECT source, n FROM routed WHERE shard = ?1 ORDER BY source", [shard.0], |c| {
-        Ok(Routed { source: incarnation(c)?, n: c.num()? })
-    })
 }
 
 pub fn lanes(conn: &Connection) -> Sql<Vec<LaneRow>> {

@@ -13,7 +13,7 @@ const APPLICATION: i32 = 0x5772_726e;
 pub const SHARD_SCHEME: u32 = 1;
 
 /// Step `n` leads from schema `n` to schema `n + 1`. Only ever append.
-const STEPS: &[&str] = &[FIRST, ROUTED];
+const STEPS: &[&str] = &[FIRST, ROUTED, ROUTED_BY_ROOM];
 
 /// What `STEPS` lead to.
 pub fn known() -> u32 {
@@ -145,6 +145,17 @@ CREATE TABLE routed (
     source TEXT NOT NULL,
     n INTEGER NOT NULL,
     PRIMARY KEY (shard, source)
+) WITHOUT ROWID;
+";
+
+// By room and no longer by shard. No version has ever written a row of the table before.
+const ROUTED_BY_ROOM: &str = "
+DROP TABLE routed;
+CREATE TABLE routed (
+    room INTEGER NOT NULL REFERENCES room (id) ON DELETE CASCADE,
+    source TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (room, source)
 ) WITHOUT ROWID;
 ";
 

@@ -3,14 +3,14 @@
 use jid::Jid;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use warren_model::{
-    AffiliationRow, Batch, Epoch, FmucKeyRow, Lane, LogRow, OccupantRow, Path, PeeringRow, RoomId, RoomRow, Row, Seq,
-    Shard, UnixMs,
+    AffiliationRow, Batch, Epoch, FmucKeyRow, Lane, LogRow, OccupantRow, Path, PeeringRow, RoomId, RoomRow, Routed,
+    Row, Seq, Shard, UnixMs,
 };
 
 use super::read::{int, unsigned};
 use crate::code::Code;
 use crate::types::{Spans, spans_to_text};
-use crate::{CommitError, Incarnation, Ownership, Routed, Work};
+use crate::{CommitError, Incarnation, Ownership, Work};
 
 /// What stopped a transaction before its end.
 pub enum Stop {
@@ -118,15 +118,14 @@ struct Group<'a> {
 impl Group<'_> {
     fn work(&mut self, index: usize, work: &Work) -> Result<(), Stop> {
         match work {
-            Work::Room { room, shard, epoch, routed, rows, .. } => {
+            Work::Room { room, shard, epoch, rows, .. } => {
                 if *epoch < self.epoch {
                     let why = format!("room {room}: decided under epoch {epoch}, the store is at {}", self.epoch);
                     return Err(Stop::Rejected(index, why));
                 }
-                routed
-                    .iter()
-                    .try_for_each(|routed| self.routed(*shard, *routed))
-                    .and_then(|()| rows.iter().try_for_each(|row| self.row(*room, *shard, row)))
+                rows.iter()
+                    .try_for_each(|row| self.row(*room, *shard, row))
+                    .and_then(|()| work.kept().map_or(Ok(()), |routed| self.routed(*room, routed)))
                     .map_err(|e| Stop::SqlOf(index, format!("room {room}"), e))
             }
             Work::Watermark { lane, path, batch } => run(
@@ -171,11 +170,11 @@ impl Group<'_> {
         }
     }
 
-    fn routed(&self, shard: Shard, routed: Routed) -> rusqlite::Result<()> {
+    fn routed(&self, room: RoomId, routed: Routed) -> rusqlite::Result<()> {
         self.run(
-            "INSERT INTO routed (shard, source, n) VALUES (?1, ?2, ?3) \
-             ON CONFLICT (shard, source) DO UPDATE SET n = excluded.n WHERE excluded.n > routed.n",
-            params![shard.0, routed.source.to_string(), int(routed.n)],
+            "INSERT INTO routed (room, source, n) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (room, source) DO UPDATE SET n = excluded.n WHERE excluded.n > routed.n",
+            params![int(room.0), routed.source.to_string(), int(routed.n)],
         )
     }
 

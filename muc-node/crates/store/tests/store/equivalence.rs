@@ -147,9 +147,6 @@ fn details(reader: &mut dyn Reader) -> String {
         let back = reader.page_back(RoomId(id), Seq(9), 2).unwrap();
         all.push(format!("{:?}{keys:?}{back:?}", reader.room_jid(RoomId(id)).unwrap()));
     }
-    for shard in 0..3 {
-        all.push(format!("{:?}", reader.routed(Shard(shard)).unwrap()));
-    }
     all.join("\n")
 }
 

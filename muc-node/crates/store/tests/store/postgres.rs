@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use warren_model::{RoomId, Row, Seq};
 use warren_store::conformance::rows::{ALL, NOW, bare, jid, key, message, occupant, room, work};
-use warren_store::{Backend, CommitError, Incarnation, Postgres, PostgresOptions, Reader, StoreError, Window};
+use warren_store::{
+    Backend, Cluster, CommitError, Incarnation, Postgres, PostgresOptions, Reader, Routed, StoreError, Window, Work,
+};
 use warren_test_postgres::Server;
 
 fn options() -> PostgresOptions {
@@ -63,6 +65,33 @@ fn a_later_schema_is_refused_unless_it_says_that_we_may() {
     assert_eq!(sql(&name, "SELECT schema, shard_scheme FROM meta"), "1|2", "and left alone");
     sql(&name, "UPDATE meta SET shard_scheme = 1");
     open(&dsn).unwrap();
+}
+
+#[test]
+fn numbers_by_shard_become_numbers_by_room_while_pods_work() {
+    let (dsn, name) = database();
+    let mut old = open(&dsn).unwrap();
+    let lane = old.take_over(Incarnation(1), NOW).unwrap().lane;
+    old.commit(lane, &[work(1, vec![Row::Room(room(1, "r@rooms.example"))])]).unwrap();
+    sql(
+        &name,
+        "DROP TABLE routed; UPDATE meta SET schema = 1; CREATE TABLE routed (shard int8 NOT NULL, \
+         source text COLLATE \"C\" NOT NULL, n int8 NOT NULL, PRIMARY KEY (shard, source))",
+    );
+    // Of the version before: it has seen the old table.
+    let mut cluster = old.cluster(options());
+    assert!(!cluster.forget(Incarnation(7)).unwrap());
+    let mut new = open(&dsn).unwrap();
+    assert_eq!(sql(&name, "SELECT schema, oldest FROM meta"), "2|1");
+    assert!(!cluster.forget(Incarnation(7)).unwrap(), "and goes on with the new one");
+    old.commit(lane, &[work(1, vec![Row::Log(message(1))])]).unwrap();
+    let mut routed = work(1, vec![]);
+    let n = Routed { source: Incarnation(7), n: 3 };
+    if let Work::Room { routed, .. } = &mut routed {
+        *routed = Some(n);
+    }
+    new.commit(lane, &[routed]).unwrap();
+    assert_eq!(new.load_room(&bare("r@rooms.example"), ALL).unwrap().unwrap().routed, [n]);
 }
 
 #[test]

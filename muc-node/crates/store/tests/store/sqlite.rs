@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use warren_model::{Batch, RoomId, Row, Seq};
 use warren_store::conformance::rows::{NOW, bare, message, room, work};
-use warren_store::{Backend, CommitError, Incarnation, Options, Reader, Sqlite, StoreError, Window};
+use warren_store::{Backend, CommitError, Incarnation, Options, Reader, Routed, Sqlite, StoreError, Window, Work};
 
 fn place() -> (TempDir, PathBuf) {
     let dir = TempDir::new().unwrap();
@@ -63,11 +63,37 @@ fn a_later_schema_is_refused_and_left_alone() {
     raw.execute("UPDATE meta SET schema = 99", []).unwrap();
     let (error, _) = refused(&path);
     assert!(matches!(error, StoreError::Newer { found: 99, .. }));
-    raw.execute("UPDATE meta SET schema = 2, shard_scheme = 2", []).unwrap();
+    raw.execute("UPDATE meta SET schema = 3, shard_scheme = 2", []).unwrap();
     let (error, _) = refused(&path);
     assert!(matches!(error, StoreError::ShardScheme { found: 2, known: 1, .. }));
     raw.execute("UPDATE meta SET shard_scheme = 1", []).unwrap();
     open(&path).unwrap();
+}
+
+#[test]
+fn numbers_by_shard_become_numbers_by_room() {
+    let (_dir, path) = place();
+    let mut store = open(&path).unwrap();
+    let lane = store.take_over(Incarnation(1), NOW).unwrap().lane;
+    store.commit(lane, &[work(1, vec![Row::Room(room(1, "r@rooms.example"))])]).unwrap();
+    drop(store);
+    let raw = Connection::open(&path).unwrap();
+    let before = "DROP TABLE routed; UPDATE meta SET schema = 2; \
+                  CREATE TABLE routed (shard INTEGER NOT NULL, source TEXT NOT NULL, n INTEGER NOT NULL, \
+                  PRIMARY KEY (shard, source)) WITHOUT ROWID;";
+    raw.execute_batch(before).unwrap();
+    drop(raw);
+    let mut store = open(&path).unwrap();
+    let rows = store.load_room(&bare("r@rooms.example"), Window { messages: 1, keys: 1 }).unwrap().unwrap();
+    assert_eq!(rows.routed, []);
+    let mut routed = work(1, vec![]);
+    let n = Routed { source: Incarnation(7), n: 3 };
+    if let Work::Room { routed, .. } = &mut routed {
+        *routed = Some(n);
+    }
+    store.commit(lane, &[routed]).unwrap();
+    let rows = store.load_room(&bare("r@rooms.example"), Window { messages: 1, keys: 1 }).unwrap().unwrap();
+    assert_eq!(rows.routed, [n]);
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use jid::BareJid;
 use tempfile::TempDir;
-use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Row, Seq, Shard, Ticket, UnixMs};
+use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Row, Seq, Ticket, UnixMs};
 use warren_store::conformance::rows::{NOW, bare, message, room, ticketed, work};
 use warren_store::{
     Backend, CommitError, Completion, Incarnation, LaneRow, Limits, Memory, Options, Ownership, Reader, Readers,
-    Refused, Resolved, RoomSummary, Routed, Sqlite, StoreError, Touched, Window, Work, Writer,
+    Refused, Resolved, RoomSummary, Sqlite, StoreError, Touched, Window, Work, Writer,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -172,9 +172,6 @@ impl Reader for Lossy {
     }
     fn touched(&mut self, lane: Lane, after: Batch) -> Result<Vec<Touched>, StoreError> {
         self.inner.touched(lane, after)
-    }
-    fn routed(&mut self, shard: Shard) -> Result<Vec<Routed>, StoreError> {
-        self.inner.routed(shard)
     }
     fn lanes(&mut self) -> Result<Vec<LaneRow>, StoreError> {
         self.inner.lanes()
