@@ -115,7 +115,7 @@ pub struct Assignment {
     pub to: Incarnation,
 }
 
-/// A wish to own what nobody owns.
+/// A new owner for what was seen under an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// What, and who is to have it.
@@ -175,7 +175,8 @@ pub trait Cluster: Send {
     fn view(&mut self) -> Result<View, StoreError>;
 
     /// Closes a dead pod, after waiting for its commit in flight, and hands out what it owned. `seen`: only if its beat
-    /// still is this one; a pod that beats at the last moment lives. What is not assigned belongs to nobody. Of several that try, one succeeds; two that try it with each other, too.
+    /// still is this one; a pod that beats at the last moment lives. What is not assigned belongs to nobody. Of several
+    /// that try, one succeeds; two that try it with each other, too.
     ///
     /// A pod that its own next incarnation has closed is taken over by this verb too, once: by whoever comes first.
     fn take_over_pod(
@@ -196,19 +197,29 @@ pub trait Cluster: Send {
         now: UnixMs,
     ) -> Result<Result<Vec<Moved>, Closed>, StoreError>;
 
-    /// A planned move, after the owner has stopped deciding and its lanes are flushed. It waits for commits in flight
-    /// of `from`, and later ones that were decided under the old epoch are rejected. `None`: it is not (any more)
-    /// with `from` under the epoch that was seen, or one of both is not open.
-    fn move_thing(
-        &mut self,
-        thing: &Thing,
-        from: Incarnation,
-        to: Incarnation,
-        seen: Epoch,
-        now: UnixMs,
-    ) -> Result<Option<Epoch>, StoreError>;
+    /// Planned moves, after the owner has stopped deciding for these things and its lanes are flushed. They wait for
+    /// commits in flight of `from`, and later ones that were decided under the old epoch are rejected. Says what was
+    /// moved, in order of `moves` (each thing once); left out is what is not (any more) with `from` under the epoch
+    /// that was seen, and what was to go to a pod that is not open. If `from` is not open itself, nothing happens.
+    ///
+    /// What was moved in a transaction whose answer was lost is left out of a repeat: the view tells.
+    fn move_things(&mut self, from: Incarnation, moves: &[Claim], now: UnixMs) -> Result<Vec<Moved>, StoreError>;
 
-    /// The orderly end of a pod: closes its lanes; what it still owns belongs to nobody. `false`: it was closed before.
+    /// The orderly end of a pod that hands over everything at once: waits for its commits in flight, closes its lanes,
+    /// gives what it owned to others and leaves it as [`PodState::Gone`]. Says who owns what now, in order of the
+    /// assignments (each thing once). What was not assigned, or to a pod that is not open (which it is itself no more),
+    /// belongs to nobody.
+    ///
+    /// [`Closed`]: somebody else has closed it, and its things are his; or, in a repeat, it has happened.
+    fn hand_over(
+        &mut self,
+        me: Incarnation,
+        assign: &[Assignment],
+        now: UnixMs,
+    ) -> Result<Result<Vec<Moved>, Closed>, StoreError>;
+
+    /// The orderly end of a pod that hands over nothing: closes its lanes; what it still owns belongs to nobody.
+    /// `false`: it was closed before.
     fn goodbye(&mut self, incarnation: Incarnation) -> Result<bool, StoreError>;
 
     /// Removes a pod that is not open and owns nothing, and what is known of stanzas that it routed: when nothing of

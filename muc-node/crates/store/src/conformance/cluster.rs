@@ -3,6 +3,7 @@
 use warren_model::ids::SHARDS;
 use warren_model::{Batch, Epoch, Lane, Path, RoomId, Row, Seq, Shard, Ticket, UnixMs};
 
+use super::moves;
 use super::rows::{ALL, EPOCH, NOW, bare, message, room};
 use crate::{
     Assignment, Backend, Claim, Closed, Cluster, CommitError, Incarnation, Join, Joined, Moved, PodState, StoreError,
@@ -25,7 +26,7 @@ pub trait Fixture {
 ///
 /// When the backend breaks the contract.
 pub fn suite<F: Fixture>(fixture: &mut F) {
-    let cases: [fn(&mut dyn Backend, &mut dyn Cluster); 10] = [
+    let cases: [fn(&mut dyn Backend, &mut dyn Cluster); 14] = [
         pods_come_and_go,
         a_new_incarnation_closes_the_one_before,
         a_pod_that_beats_at_the_last_moment_lives,
@@ -33,7 +34,11 @@ pub fn suite<F: Fixture>(fixture: &mut F) {
         a_dead_pod_is_taken_over_once,
         a_pod_that_is_closed_decides_nothing,
         what_goes_to_a_closed_pod_goes_to_nobody,
-        a_planned_move_leaves_the_old_epoch_behind,
+        moves::a_planned_move_leaves_the_old_epoch_behind,
+        moves::many_things_move_at_once_and_others_are_left_out,
+        moves::who_hands_over_ends_in_good_order,
+        moves::who_is_closed_hands_over_nothing,
+        moves::who_takes_itself_over_keeps_nothing,
         one_pod_and_several_take_turns,
         what_is_forgotten_was_over,
     ];
@@ -43,34 +48,47 @@ pub fn suite<F: Fixture>(fixture: &mut F) {
     }
 }
 
-const A: Incarnation = Incarnation(0xa);
-const B: Incarnation = Incarnation(0xb);
-const C: Incarnation = Incarnation(u128::MAX);
+pub(super) const A: Incarnation = Incarnation(0xa);
+pub(super) const B: Incarnation = Incarnation(0xb);
+pub(super) const C: Incarnation = Incarnation(u128::MAX);
 
-fn enter(cluster: &mut dyn Cluster, name: &str, incarnation: Incarnation, lanes: u16) -> Joined {
+pub(super) fn enter(cluster: &mut dyn Cluster, name: &str, incarnation: Incarnation, lanes: u16) -> Joined {
     let join = Join { name: name.into(), incarnation, address: format!("{name}:7000").into(), lanes };
     cluster.join(&join).expect("join")
 }
 
-fn shard(n: u32) -> Thing {
+pub(super) fn shard(n: u32) -> Thing {
     Thing::Shard(Shard(n))
 }
 
-fn link(remote: &str) -> Thing {
+pub(super) fn link(remote: &str) -> Thing {
     Thing::Link(Path::new("rooms.example", remote))
 }
 
-fn to(thing: Thing, to: Incarnation) -> Assignment {
+pub(super) fn to(thing: Thing, to: Incarnation) -> Assignment {
     Assignment { thing, to }
 }
 
-fn claim(cluster: &mut dyn Cluster, by: Incarnation, wishes: &[(Thing, u32)]) -> Vec<Moved> {
+pub(super) fn claim(cluster: &mut dyn Cluster, by: Incarnation, wishes: &[(Thing, u32)]) -> Vec<Moved> {
     let claims: Vec<_> =
         wishes.iter().map(|(thing, seen)| Claim { assignment: to(thing.clone(), by), seen: Epoch(*seen) }).collect();
     cluster.claim(by, &claims, NOW).expect("claim").expect("open")
 }
 
-fn owner(cluster: &mut dyn Cluster, thing: &Thing) -> (Option<Incarnation>, Epoch) {
+pub(super) fn move_one(
+    cluster: &mut dyn Cluster,
+    thing: &Thing,
+    from: Incarnation,
+    into: Incarnation,
+    seen: Epoch,
+) -> Option<Epoch> {
+    let claim = Claim { assignment: to(thing.clone(), into), seen };
+    let moved = cluster.move_things(from, std::slice::from_ref(&claim), NOW).expect("move");
+    assert!(moved.iter().all(|moved| moved.assignment == claim.assignment) && moved.len() < 2, "{moved:?}");
+    moved.first().map(|moved| moved.epoch)
+}
+
+pub(super) fn owner(cluster: &mut dyn Cluster, thing: &Thing) -> (Option<Incarnation>, Epoch) {
     let view = cluster.view().expect("view");
     match thing {
         Thing::Shard(shard) => {
@@ -83,11 +101,11 @@ fn owner(cluster: &mut dyn Cluster, thing: &Thing) -> (Option<Incarnation>, Epoc
     }
 }
 
-fn state(cluster: &mut dyn Cluster, pod: Incarnation) -> Option<PodState> {
+pub(super) fn state(cluster: &mut dyn Cluster, pod: Incarnation) -> Option<PodState> {
     cluster.pods().expect("pods").iter().find(|row| row.incarnation == pod).map(|row| row.state)
 }
 
-fn write(store: &mut dyn Backend, lane: Lane, epoch: Epoch, rows: Vec<Row>) -> Result<Batch, CommitError> {
+pub(super) fn write(store: &mut dyn Backend, lane: Lane, epoch: Epoch, rows: Vec<Row>) -> Result<Batch, CommitError> {
     let (ticket, room, shard) = (Ticket(0), RoomId(1), Shard(1));
     store.commit(lane, &[Work::Room { ticket, room, shard, epoch, fresh: false, routed: None, rows }])
 }
@@ -239,32 +257,9 @@ fn what_goes_to_a_closed_pod_goes_to_nobody(_: &mut dyn Backend, cluster: &mut d
     let wish = [Claim { assignment: to(shard(1), C), seen: EPOCH }];
     assert_eq!(cluster.claim(B, &wish, NOW).expect("claim"), Ok(vec![]));
     let epoch = Epoch(EPOCH.0 + 1);
-    assert_eq!(cluster.move_thing(&shard(2), B, C, epoch, NOW).expect("move"), None);
-    assert_eq!(cluster.move_thing(&shard(2), B, Incarnation(77), epoch, NOW).expect("move"), None);
+    assert_eq!(move_one(cluster, &shard(2), B, C, epoch), None);
+    assert_eq!(move_one(cluster, &shard(2), B, Incarnation(77), epoch), None);
     assert_eq!(owner(cluster, &shard(2)), (Some(B), epoch));
-}
-
-fn a_planned_move_leaves_the_old_epoch_behind(store: &mut dyn Backend, cluster: &mut dyn Cluster) {
-    let from = enter(cluster, "pod-0", A, 1).lanes[0].lane;
-    let into = enter(cluster, "pod-1", B, 1).lanes[0].lane;
-    claim(cluster, A, &[(shard(1), 0), (link("near.example"), 0)]);
-    write(store, from, EPOCH, vec![Row::Room(room(1, "r@rooms.example"))]).expect("commit");
-    let epoch = cluster.move_thing(&shard(1), A, B, EPOCH, NOW).expect("move").expect("it moves");
-    assert_eq!(epoch, Epoch(EPOCH.0 + 1));
-    assert_eq!(owner(cluster, &shard(1)), (Some(B), epoch));
-    let late = write(store, from, EPOCH, vec![Row::Log(message(1))]);
-    assert!(matches!(late, Err(CommitError::Rejected { index: Some(0), .. })), "{late:?}");
-    write(store, into, epoch, vec![Row::Log(message(1))]).expect("commit");
-    assert_eq!(store.commit(from, &[]), Ok(Batch(2)), "its lane goes on: it has other shards");
-    assert_eq!(cluster.move_thing(&shard(1), A, B, EPOCH, NOW).expect("move"), None, "not twice");
-    assert_eq!(cluster.move_thing(&shard(1), B, A, EPOCH, NOW).expect("move"), None, "nor by an old sight");
-    let back = cluster.move_thing(&shard(1), B, A, epoch, NOW).expect("move");
-    assert_eq!(back, Some(Epoch(EPOCH.0 + 2)));
-    let near = link("near.example");
-    let moved = cluster.move_thing(&near, A, B, EPOCH, UnixMs(NOW.0 + 9_999)).expect("move");
-    assert_eq!(moved, Some(Epoch(EPOCH.0 + 9)));
-    assert_eq!(owner(cluster, &near), (Some(B), Epoch(EPOCH.0 + 9)));
-    assert_eq!(cluster.move_thing(&link("far.example"), A, B, Epoch(0), NOW).expect("move"), None);
 }
 
 fn one_pod_and_several_take_turns(store: &mut dyn Backend, cluster: &mut dyn Cluster) {
@@ -277,9 +272,8 @@ fn one_pod_and_several_take_turns(store: &mut dyn Backend, cluster: &mut dyn Clu
     let epoch = got[0].epoch;
     assert!(got.iter().all(|moved| moved.epoch == Epoch(alone.epoch.0 + 1)), "above what was decided then: {got:?}");
     write(store, lane, epoch, vec![Row::Log(message(1))]).expect("commit");
-    let moved = UnixMs(NOW.0 + 90_000);
     enter(cluster, "pod-1", B, 1);
-    let epoch = cluster.move_thing(&shard(1), A, B, epoch, moved).expect("move").expect("it moves");
+    let epoch = move_one(cluster, &shard(1), A, B, epoch).expect("it moves");
     let alone = store.take_over(Incarnation(2), NOW).expect("take_over");
     assert_eq!(alone.epoch, Epoch(epoch.0 + 1), "and the other way round");
     assert_eq!(store.commit(lane, &[]), Err(CommitError::Fenced));

@@ -1,6 +1,7 @@
 //! What every backend must do, as one suite. A new backend runs [`suite`] unchanged.
 
 pub mod cluster;
+mod moves;
 mod rooms;
 pub mod rows;
 

@@ -97,15 +97,7 @@ impl Model {
         if state == PodState::Open {
             self.close(dead, PodState::Closed { by });
         }
-        let mut moved = Vec::new();
-        for assignment in assign {
-            let mine = self.owned.get(&assignment.thing).is_some_and(|(owner, _)| *owner == Some(dead));
-            if mine && self.is_open(assignment.to) {
-                moved.push(self.give(assignment, now));
-            }
-        }
-        self.release(dead);
-        Ok(TakeOver::Done(moved))
+        Ok(TakeOver::Done(self.give_away(dead, assign, now)))
     }
 
     /// As [`Cluster::claim`].
@@ -121,20 +113,23 @@ impl Model {
         Ok(moved)
     }
 
-    /// As [`Cluster::move_thing`].
-    pub fn move_thing(
-        &mut self,
-        thing: &Thing,
-        from: Incarnation,
-        to: Incarnation,
-        seen: Epoch,
-        now: UnixMs,
-    ) -> Option<Epoch> {
-        let there = self.owned.get(thing) == Some(&(Some(from), seen));
-        if !there || !self.is_open(from) || !self.is_open(to) {
-            return None;
+    /// As [`Cluster::move_things`].
+    pub fn move_things(&mut self, from: Incarnation, moves: &[Claim], now: UnixMs) -> Vec<Moved> {
+        let mut moved = Vec::new();
+        for Claim { assignment, seen } in moves {
+            let there = self.owned.get(&assignment.thing) == Some(&(Some(from), *seen));
+            if there && self.is_open(from) && self.is_open(assignment.to) {
+                moved.push(self.give(assignment, now));
+            }
         }
-        Some(self.give(&Assignment { thing: thing.clone(), to }, now).epoch)
+        moved
+    }
+
+    /// As [`Cluster::hand_over`].
+    pub fn hand_over(&mut self, me: Incarnation, assign: &[Assignment], now: UnixMs) -> Result<Vec<Moved>, Closed> {
+        self.is_open(me).then_some(()).ok_or(Closed)?;
+        self.close(me, PodState::Gone);
+        Ok(self.give_away(me, assign, now))
     }
 
     /// As [`Cluster::goodbye`].
@@ -170,6 +165,19 @@ impl Model {
         if let Some(pod) = self.pods.get_mut(&incarnation) {
             pod.state = state;
         }
+    }
+
+    /// Gives what a pod owned that is closed now to others.
+    fn give_away(&mut self, from: Incarnation, assign: &[Assignment], now: UnixMs) -> Vec<Moved> {
+        let mut moved = Vec::new();
+        for assignment in assign {
+            let its = self.owned.get(&assignment.thing).is_some_and(|(owner, _)| *owner == Some(from));
+            if its && self.is_open(assignment.to) {
+                moved.push(self.give(assignment, now));
+            }
+        }
+        self.release(from);
+        moved
     }
 
     /// What is left belongs to nobody.
@@ -223,15 +231,21 @@ macro_rules! cluster {
             ) -> Result<Result<Vec<Moved>, Closed>, StoreError> {
                 Ok(Model::claim(&mut $model, by, claims, now))
             }
-            fn move_thing(
+            fn move_things(
                 &mut $self,
-                thing: &Thing,
                 from: Incarnation,
-                to: Incarnation,
-                seen: Epoch,
+                moves: &[Claim],
                 now: UnixMs,
-            ) -> Result<Option<Epoch>, StoreError> {
-                Ok(Model::move_thing(&mut $model, thing, from, to, seen, now))
+            ) -> Result<Vec<Moved>, StoreError> {
+                Ok(Model::move_things(&mut $model, from, moves, now))
+            }
+            fn hand_over(
+                &mut $self,
+                me: Incarnation,
+                assign: &[Assignment],
+                now: UnixMs,
+            ) -> Result<Result<Vec<Moved>, Closed>, StoreError> {
+                Ok(Model::hand_over(&mut $model, me, assign, now))
             }
             fn goodbye(&mut $self, incarnation: Incarnation) -> Result<bool, StoreError> {
                 Ok(Model::goodbye(&mut $model, incarnation))

@@ -7,13 +7,13 @@
 use tokio_postgres::Row;
 use warren_model::{Batch, Epoch, Lane, Path, Shard, UnixMs};
 
-use super::owners::{LOCK_LINKS, LOCK_SHARDS, claim, move_thing, take_over_pod};
+use super::owners::{LOCK_LINKS, LOCK_SHARDS, claim, hand_over, move_things, take_over_pod};
 use super::read::{Columns, SNAPSHOT, each, int};
 use super::session::{Call, Connection, Param, Trouble, Wire, on};
 use super::write::{COMMIT, all, begin, end};
 use crate::{
     Assignment, Claim, Closed, Cluster, Incarnation, Join, Joined, LinkRow, Moved, Ownership, PodRow, PodState,
-    ShardRow, StoreError, TakeOver, Thing, View,
+    ShardRow, StoreError, TakeOver, View,
 };
 
 /// A connection for the verbs of a cluster: a thread of its own has one, so that no commit delays a beat.
@@ -227,15 +227,16 @@ impl Cluster for PostgresCluster {
     ) -> Result<Result<Vec<Moved>, Closed>, StoreError> {
         Ok(on!(self.connection, |wire| claim(wire, by, claims, now))?)
     }
-    fn move_thing(
+    fn move_things(&mut self, from: Incarnation, moves: &[Claim], now: UnixMs) -> Result<Vec<Moved>, StoreError> {
+        Ok(on!(self.connection, |wire| move_things(wire, from, moves, now))?)
+    }
+    fn hand_over(
         &mut self,
-        thing: &Thing,
-        from: Incarnation,
-        to: Incarnation,
-        seen: Epoch,
+        me: Incarnation,
+        assign: &[Assignment],
         now: UnixMs,
-    ) -> Result<Option<Epoch>, StoreError> {
-        Ok(on!(self.connection, |wire| move_thing(wire, thing, from, to, seen, now))?)
+    ) -> Result<Result<Vec<Moved>, Closed>, StoreError> {
+        Ok(on!(self.connection, |wire| hand_over(wire, me, assign, now))?)
     }
     fn goodbye(&mut self, incarnation: Incarnation) -> Result<bool, StoreError> {
         Ok(on!(self.connection, |wire| goodbye(wire, incarnation))?)

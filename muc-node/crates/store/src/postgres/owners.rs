@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use warren_model::{Epoch, UnixMs};
 
 use super::cluster::{name, state};
-use super::read::{Columns, each};
+use super::read::each;
 use super::session::{Call, Param, Trouble, Wire};
 use super::write::{all, begin, end};
 use crate::{Assignment, Claim, Closed, Incarnation, Moved, PodState, TakeOver, Thing};
@@ -112,7 +112,7 @@ async fn pod_taken(
     now: UnixMs,
 ) -> Result<TakeOver, Trouble> {
     // This waits for its commits in flight.
-    wire.call(Call::new("UPDATE lane SET open = false WHERE incarnation = $1 AND open", [name(dead)])).await?;
+    wire.call(Call::new(CLOSE_LANES, [name(dead)])).await?;
     let pods = lock(wire, assign.iter().map(|a| a.to).chain([dead, by])).await?;
     if !is_open(&pods, by) {
         return Err(Trouble::Fenced);
@@ -121,17 +121,67 @@ async fn pod_taken(
     if state == PodState::Open && seen.is_some_and(|seen| seen != beat) {
         return Err(Trouble::Overtaken);
     }
+    let close = Call::new(
+        "UPDATE pod SET gone = true, closed_by = $2 WHERE incarnation = $1 AND NOT gone",
+        [name(dead), name(by)],
+    );
+    let (moved, owned) = given_away(wire, dead, close, &pods, assign, now).await?;
+    match state {
+        PodState::Closed { by } if !owned => Ok(TakeOver::Already { by: Some(by) }),
+        PodState::Gone if !owned => Ok(TakeOver::Already { by: None }),
+        _ => Ok(TakeOver::Done(moved)),
+    }
+}
+
+pub async fn hand_over(
+    wire: &mut Wire,
+    me: Incarnation,
+    assign: &[Assignment],
+    now: UnixMs,
+) -> Result<Result<Vec<Moved>, Closed>, Trouble> {
+    begin(wire).await?;
+    let result = handed_over(wire, me, assign, now).await;
+    match end(wire, result).await {
+        Err(Trouble::Fenced) => Ok(Err(Closed)),
+        answer => Ok(Ok(answer?)),
+    }
+}
+
+async fn handed_over(
+    wire: &mut Wire,
+    me: Incarnation,
+    assign: &[Assignment],
+    now: UnixMs,
+) -> Result<Vec<Moved>, Trouble> {
+    wire.call(Call::new(CLOSE_LANES, [name(me)])).await?;
+    let pods = lock(wire, assign.iter().map(|a| a.to).chain([me])).await?;
+    if !is_open(&pods, me) {
+        return Err(Trouble::Fenced);
+    }
+    let close = Call::new("UPDATE pod SET gone = true WHERE incarnation = $1 AND NOT gone", [name(me)]);
+    let (moved, _) = given_away(wire, me, close, &pods, assign, now).await?;
+    Ok(moved)
+}
+
+/// Closes a pod, gives what it owned to others that are open, and the rest to nobody. Says what others have now, and
+/// whether it owned anything.
+async fn given_away(
+    wire: &mut Wire,
+    from: Incarnation,
+    close: Call<'_>,
+    pods: &BTreeMap<Incarnation, (PodState, u64)>,
+    assign: &[Assignment],
+    now: UnixMs,
+) -> Result<(Vec<Moved>, bool), Trouble> {
     let mut table = Table::default();
-    for assignment in assign.iter().filter(|assignment| is_open(&pods, assignment.to)) {
+    // It was open when the pods were locked, and is not any more.
+    for assignment in assign.iter().filter(|assignment| assignment.to != from && is_open(pods, assignment.to)) {
         table.add(assignment, Epoch(0));
     }
     let calls = [
-        Call::new(
-            "UPDATE pod SET gone = true, closed_by = $2 WHERE incarnation = $1 AND NOT gone",
-            [name(dead), name(by)],
-        ),
-        Call::new(LOCK_SHARDS, [name(dead)]),
-        Call::new(LOCK_LINKS, [name(dead)]),
+        close,
+        Call::new(LOCK_SHARDS, [name(from)]),
+        Call::new(LOCK_LINKS, [name(from)]),
         Call::new(
             concat!(
                 "UPDATE shard SET incarnation = w.owner, epoch = ",
@@ -139,7 +189,7 @@ async fn pod_taken(
                 " FROM unnest($3::int8[], $4::text[]) AS w(id, owner) \
                  WHERE shard.id = w.id AND shard.incarnation = $2 RETURNING shard.id, shard.epoch"
             ),
-            [seconds(now), name(dead), Box::new(table.shards), Box::new(table.shards_to)],
+            [seconds(now), name(from), Box::new(table.shards), Box::new(table.shards_to)],
         ),
         Call::new(
             concat!(
@@ -149,24 +199,25 @@ async fn pod_taken(
                  WHERE link.local = w.local AND link.remote = w.remote AND link.incarnation = $2 \
                  RETURNING link.local, link.remote, link.epoch"
             ),
-            [seconds(now), name(dead), Box::new(table.locals), Box::new(table.remotes), Box::new(table.links_to)],
+            [seconds(now), name(from), Box::new(table.locals), Box::new(table.remotes), Box::new(table.links_to)],
         ),
-        Call::new(RELEASE_SHARDS, [name(dead)]),
-        Call::new(RELEASE_LINKS, [name(dead)]),
+        Call::new(RELEASE_SHARDS, [name(from)]),
+        Call::new(RELEASE_LINKS, [name(from)]),
     ];
     let answers = all(wire, &calls).await?;
     let [_, _, _, shards, links, left_shards, left_links]: [Vec<Row>; 7] =
         answers.try_into().map_err(|_| Trouble::Corrupt("an answer is missing".to_owned()))?;
     let owned = [&shards, &links, &left_shards, &left_links].iter().any(|rows| !rows.is_empty());
-    match state {
-        PodState::Closed { by } if !owned => Ok(TakeOver::Already { by: Some(by) }),
-        PodState::Gone if !owned => Ok(TakeOver::Already { by: None }),
-        _ => Ok(TakeOver::Done(moved(assign.iter(), &shards, &links)?)),
-    }
+    Ok((moved(assign.iter(), &shards, &links)?, owned))
 }
 
+const CLOSE_LANES: &str = "UPDATE lane SET open = false WHERE incarnation = $1 AND open";
 pub const LOCK_SHARDS: &str = "SELECT id FROM shard WHERE incarnation = $1 ORDER BY id FOR UPDATE";
 pub const LOCK_LINKS: &str = "SELECT local FROM link WHERE incarnation = $1 ORDER BY local, remote FOR UPDATE";
+// What is changed is locked in one order first, since two that change the same would wait for each other.
+const SHARDS_IN_ORDER: &str = "SELECT id FROM shard WHERE id = ANY($1::int8[]) ORDER BY id FOR UPDATE";
+const LINKS_IN_ORDER: &str = "SELECT link.epoch FROM link JOIN unnest($1::text[], $2::text[]) AS w(local, remote) \
+    ON link.local = w.local AND link.remote = w.remote ORDER BY link.local, link.remote FOR UPDATE OF link";
 const RELEASE_SHARDS: &str = "UPDATE shard SET incarnation = NULL WHERE incarnation = $1 RETURNING id";
 const RELEASE_LINKS: &str = "UPDATE link SET incarnation = NULL WHERE incarnation = $1 RETURNING local";
 
@@ -194,11 +245,7 @@ async fn claimed(wire: &mut Wire, by: Incarnation, claims: &[Claim], now: UnixMs
         table.add(&claim.assignment, claim.seen);
     }
     let calls = [
-        // Locked in one order, since two that claim the same would wait for each other.
-        Call::new(
-            "SELECT id FROM shard WHERE id = ANY($1::int8[]) ORDER BY id FOR UPDATE",
-            [Box::new(table.shards.clone()) as _],
-        ),
+        Call::new(SHARDS_IN_ORDER, [Box::new(table.shards.clone()) as _]),
         Call::new(
             concat!(
                 "UPDATE shard SET incarnation = w.owner, epoch = ",
@@ -226,11 +273,7 @@ async fn claimed(wire: &mut Wire, by: Incarnation, claims: &[Claim], now: UnixMs
                 Box::new(table.links_seen.clone()),
             ],
         ),
-        Call::new(
-            "SELECT link.epoch FROM link JOIN unnest($1::text[], $2::text[]) AS w(local, remote) \
-             ON link.local = w.local AND link.remote = w.remote ORDER BY link.local, link.remote FOR UPDATE OF link",
-            [Box::new(table.locals.clone()) as _, Box::new(table.remotes.clone())],
-        ),
+        Call::new(LINKS_IN_ORDER, [Box::new(table.locals.clone()) as _, Box::new(table.remotes.clone())]),
         Call::new(
             concat!(
                 "UPDATE link SET incarnation = w.owner, epoch = ",
@@ -257,55 +300,64 @@ async fn claimed(wire: &mut Wire, by: Incarnation, claims: &[Claim], now: UnixMs
     moved(claims.iter().map(|claim| &claim.assignment), &shards, &links)
 }
 
-pub async fn move_thing(
+pub async fn move_things(
     wire: &mut Wire,
-    thing: &Thing,
     from: Incarnation,
-    to: Incarnation,
-    seen: Epoch,
+    moves: &[Claim],
     now: UnixMs,
-) -> Result<Option<Epoch>, Trouble> {
+) -> Result<Vec<Moved>, Trouble> {
     begin(wire).await?;
-    let result = thing_moved(wire, thing, from, to, seen, now).await;
+    let result = things_moved(wire, from, moves, now).await;
     end(wire, result).await
 }
 
-async fn thing_moved(
-    wire: &mut Wire,
-    thing: &Thing,
-    from: Incarnation,
-    to: Incarnation,
-    seen: Epoch,
-    now: UnixMs,
-) -> Result<Option<Epoch>, Trouble> {
+async fn things_moved(wire: &mut Wire, from: Incarnation, moves: &[Claim], now: UnixMs) -> Result<Vec<Moved>, Trouble> {
     // Commits in flight come before the move, and those that follow see it: this holds their first fence.
     let hold = "SELECT id FROM lane WHERE incarnation = $1 AND open ORDER BY id FOR UPDATE";
-    if matches!(thing, Thing::Shard(_)) {
+    if moves.iter().any(|claim| matches!(claim.assignment.thing, Thing::Shard(_))) {
         wire.call(Call::new(hold, [name(from)])).await?;
     }
-    let pods = lock(wire, [from, to]).await?;
-    if !is_open(&pods, from) || !is_open(&pods, to) {
-        return Ok(None);
+    let pods = lock(wire, moves.iter().map(|claim| claim.assignment.to).chain([from])).await?;
+    if !is_open(&pods, from) {
+        return Ok(Vec::new());
     }
-    let seen: Param<'_> = Box::new(i64::from(seen.0));
-    let call = match thing {
-        Thing::Shard(shard) => Call::new(
+    let mut table = Table::default();
+    for claim in moves.iter().filter(|claim| is_open(&pods, claim.assignment.to)) {
+        table.add(&claim.assignment, claim.seen);
+    }
+    let calls = [
+        Call::new(SHARDS_IN_ORDER, [Box::new(table.shards.clone()) as _]),
+        Call::new(
             concat!(
-                "UPDATE shard SET incarnation = $3, epoch = ",
-                raised!("epoch"),
-                " WHERE incarnation = $2 AND epoch = $4 AND id = $5 RETURNING epoch"
+                "UPDATE shard SET incarnation = w.owner, epoch = ",
+                raised!("shard.epoch"),
+                " FROM unnest($3::int8[], $4::text[], $5::int8[]) AS w(id, owner, seen) \
+                 WHERE shard.id = w.id AND shard.incarnation = $2 AND shard.epoch = w.seen \
+                 RETURNING shard.id, shard.epoch"
             ),
-            [seconds(now), name(from), name(to), seen, Box::new(i64::from(shard.0))],
+            [seconds(now), name(from), Box::new(table.shards), Box::new(table.shards_to), Box::new(table.shards_seen)],
         ),
-        Thing::Link(path) => Call::new(
+        Call::new(LINKS_IN_ORDER, [Box::new(table.locals.clone()) as _, Box::new(table.remotes.clone())]),
+        Call::new(
             concat!(
-                "UPDATE link SET incarnation = $3, epoch = ",
-                raised!("epoch"),
-                " WHERE incarnation = $2 AND epoch = $4 AND local = $5 AND remote = $6 RETURNING epoch"
+                "UPDATE link SET incarnation = w.owner, epoch = ",
+                raised!("link.epoch"),
+                " FROM unnest($3::text[], $4::text[], $5::text[], $6::int8[]) AS w(local, remote, owner, seen) \
+                 WHERE link.local = w.local AND link.remote = w.remote AND link.incarnation = $2 \
+                 AND link.epoch = w.seen RETURNING link.local, link.remote, link.epoch"
             ),
-            [seconds(now), name(from), name(to), seen, Box::new(&*path.local), Box::new(&*path.remote)],
+            [
+                seconds(now),
+                name(from),
+                Box::new(table.locals),
+                Box::new(table.remotes),
+                Box::new(table.links_to),
+                Box::new(table.links_seen),
+            ],
         ),
-    };
-    let rows = wire.call(call).await?;
-    rows.first().map(|row| Columns::of(row).epoch()).transpose()
+    ];
+    let answers = all(wire, &calls).await?;
+    let [_, shards, _, links]: [Vec<Row>; 4] =
+        answers.try_into().map_err(|_| Trouble::Corrupt("an answer is missing".to_owned()))?;
+    moved(moves.iter().map(|claim| &claim.assignment), &shards, &links)
 }

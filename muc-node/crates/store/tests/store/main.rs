@@ -6,6 +6,7 @@ mod conformance;
 mod durability;
 mod equivalence;
 mod faulty;
+mod moves;
 mod postgres;
 mod postgres_faults;
 mod queue;
