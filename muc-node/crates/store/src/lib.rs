@@ -69,7 +69,7 @@ pub use queue::{Completion, LaneQueue, Limits, Step};
 pub use reader::{ReadRequest, Readers};
 
 pub use sqlite::{Options, Sqlite, SqliteReader};
-pub use types::{LaneRow, Ownership, Resolved, RoomSummary, Span, Touched, Window};
+pub use types::{Backlog, LaneRow, Ownership, Resolved, RoomSummary, Span, Touched, Window};
 pub use work::Work;
 pub use writer::{OnCompletion, Refused, Submitter, Task, Writer};
 
@@ -113,6 +113,9 @@ pub trait Reader: Send {
 
     /// All watermarks, by lane and path.
     fn watermarks(&mut self) -> Result<Vec<(Lane, Path, Batch)>, StoreError>;
+
+    /// Lanes, what their batches wrote, and watermarks, all of one moment: no lane in it is behind its batches.
+    fn backlog(&mut self) -> Result<Backlog, StoreError>;
 
     /// Rooms with sessions, by address (domain, then localpart).
     ///

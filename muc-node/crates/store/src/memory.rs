@@ -6,8 +6,8 @@ use jid::BareJid;
 use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq, UnixMs};
 
 use crate::{
-    Backend, CommitError, Incarnation, LaneRow, Model, Ownership, Reader, Resolved, RoomSummary, StoreError, Touched,
-    Window, Work,
+    Backend, Backlog, CommitError, Incarnation, LaneRow, Model, Ownership, Reader, Resolved, RoomSummary, StoreError,
+    Touched, Window, Work,
 };
 
 /// A handle of a store in memory; clones and readers see the same store. Nothing outlives the process.
@@ -55,6 +55,9 @@ impl Reader for Memory {
     }
     fn watermarks(&mut self) -> Result<Vec<(Lane, Path, Batch)>, StoreError> {
         Ok(self.model().watermarks())
+    }
+    fn backlog(&mut self) -> Result<Backlog, StoreError> {
+        Ok(self.model().backlog())
     }
     fn rooms_with_occupants(&mut self, path: Option<&Path>) -> Result<Vec<BareJid>, StoreError> {
         Ok(self.model().rooms_with_occupants(path))

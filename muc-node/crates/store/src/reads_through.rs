@@ -28,6 +28,9 @@ macro_rules! reads_through {
             fn watermarks(&mut self) -> Result<Vec<(Lane, Path, Batch)>, StoreError> {
                 self.$reads.watermarks()
             }
+            fn backlog(&mut self) -> Result<Backlog, StoreError> {
+                self.$reads.backlog()
+            }
             fn rooms_with_occupants(&mut self, path: Option<&Path>) -> Result<Vec<BareJid>, StoreError> {
                 self.$reads.rooms_with_occupants(path)
             }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jid::BareJid;
-use warren_model::{Batch, Epoch, Incarnation, Lane, RoomId, Seq};
+use warren_model::{Batch, Epoch, Incarnation, Lane, Path, RoomId, Seq};
 
 /// What a take-over gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,18 @@ pub struct Touched {
     pub first: Seq,
     /// Highest position.
     pub last: Seq,
+}
+
+/// What was written and may not have been delivered, at one moment: what the owner of a link needs to know what is
+/// missing on its paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// As [`crate::Reader::lanes`].
+    pub lanes: Vec<LaneRow>,
+    /// As [`crate::Reader::touched`] says of all batches of each lane, by lane.
+    pub touched: Vec<(Lane, Touched)>,
+    /// As [`crate::Reader::watermarks`].
+    pub watermarks: Vec<(Lane, Path, Batch)>,
 }
 
 /// A room in a list.

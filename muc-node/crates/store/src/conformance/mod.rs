@@ -5,7 +5,9 @@ mod moves;
 mod rooms;
 pub mod rows;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use warren_model::{Affiliation, Batch, Epoch, Lane, Path, RoomId, Row, Seq, Shard, Ticket, UnixMs};
 
@@ -13,7 +15,7 @@ use self::rows::{
     ALL, EPOCH, Everything, NOW, affiliation, bare, everything, key, message, object, occupant, peering, room,
     ticketed, work,
 };
-use crate::{Backend, CommitError, Completion, Incarnation, Limits, Resolved, Routed, Work, Writer};
+use crate::{Backend, Backlog, CommitError, Completion, Incarnation, Limits, Resolved, Routed, Work, Writer};
 
 /// How the suite gets stores.
 pub trait Fixture {
@@ -49,6 +51,7 @@ pub fn suite<F: Fixture>(fixture: &mut F) {
     rooms::rooms_are_listed(&mut fixture.open());
     objects_come_back(&mut fixture.open());
     large_payloads_and_groups(&mut fixture.open());
+    a_backlog_is_of_one_moment(fixture.open());
     everything_survives_reopening(fixture);
     writer_drives_it(fixture.open());
 }
@@ -257,6 +260,49 @@ fn routed_stanzas_are_counted(store: &mut dyn Backend) {
     commit(store, lane, &[from(3, 5, 1, vec![]), from(3, 7, 2, again()), from(3, 7, 1, vec![])]);
     assert_eq!(counted(store, "three"), [(7, 2)], "in order of the works");
     assert_eq!(counted(store, "two"), [(7, 9)]);
+}
+
+fn a_backlog_is_of_one_moment<B: Backend + 'static>(mut store: B) {
+    let lane = with_room(&mut store);
+    let mut reader = store.reader().expect("reader");
+    assert_eq!(reader.backlog().expect("backlog").touched, []);
+    // Each batch writes a row, and each second one passes the one before: whoever reads them one after the other finds
+    // batches that no lane has counted, or watermarks beyond all that was written.
+    let over = Arc::new(AtomicBool::new(false));
+    let end = Arc::clone(&over);
+    let path = Path::new("rooms.example", "b.example");
+    let writer = thread::spawn(move || {
+        for seq in 1.. {
+            let mark = Work::Watermark { lane, path: path.clone(), batch: Batch(seq) };
+            let group = [work(1, vec![Row::Log(message(seq))]), mark];
+            commit(&mut store, lane, &group[..if seq % 2 == 0 { 2 } else { 1 }]);
+            // Some are trimmed at both ends of what a reader sees.
+            if seq % 64 == 0 {
+                let path = [Path::new("rooms.example", "b.example")];
+                store.trim_batches(lane, &path).expect("trim");
+            }
+            if end.load(Ordering::Relaxed) {
+                return store;
+            }
+        }
+        store
+    });
+    for n in 0.. {
+        let Backlog { lanes, touched, watermarks } = reader.backlog().expect("backlog");
+        let last = lanes.first().map_or(0, |lane| lane.batch.0);
+        let passed = watermarks.first().map_or(0, |(_, _, batch)| batch.0);
+        let written: Vec<u64> = touched.iter().map(|(_, touched)| touched.batch.0).collect();
+        // The first batch made the room.
+        assert!(written.last().is_none_or(|batch| *batch == last), "{written:?} of {last}");
+        assert!(written.windows(2).all(|pair| pair[1] == pair[0] + 1), "{written:?}");
+        assert!(passed <= last && (last < 3 || passed + 2 >= last), "{passed} of {last}");
+        // A reader that is a copy sees no change.
+        if n >= 200 && (last > 100 || n >= 5000) {
+            break;
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    drop(writer.join().expect("the writer"));
 }
 
 fn objects_come_back(store: &mut dyn Backend) {

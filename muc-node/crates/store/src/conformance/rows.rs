@@ -170,6 +170,14 @@ pub fn everything(reader: &mut dyn Reader, domains: &[&str], window: Window) -> 
     let lanes = reader.lanes().expect("lanes");
     let touched =
         lanes.iter().flat_map(|lane| reader.touched(lane.lane, Batch(0)).expect("touched")).collect::<Vec<_>>();
+    let owed = reader.backlog().expect("backlog");
+    let by_lane = |lane: &LaneRow| {
+        let touched = reader.touched(lane.lane, Batch(0)).expect("touched").into_iter();
+        touched.map(|touched| (lane.lane, touched)).collect::<Vec<_>>()
+    };
+    assert_eq!(owed.touched, lanes.iter().flat_map(by_lane).collect::<Vec<_>>(), "nothing has happened since");
+    assert_eq!(owed.lanes, lanes);
+    assert_eq!(owed.watermarks, reader.watermarks().expect("watermarks"));
     let rooms =
         domains.iter().flat_map(|domain| reader.rooms(domain, None, usize::MAX).expect("rooms")).collect::<Vec<_>>();
     let contents = rooms

@@ -7,7 +7,7 @@ use jid::BareJid;
 use warren_model::{Batch, FmucKeyRow, Lane, LogKind, LogRow, Object, Path, RoomId, RoomRow, RoomRows, Routed, Seq};
 
 use super::{Model, Room, address};
-use crate::{HISTORY_REACH, LaneRow, Reader, RoomSummary, Span, StoreError, Touched, Window};
+use crate::{Backlog, HISTORY_REACH, LaneRow, Reader, RoomSummary, Span, StoreError, Touched, Window};
 
 /// Reads.
 impl Model {
@@ -90,6 +90,19 @@ impl Model {
         self.watermarks.iter().map(|((lane, path), batch)| (*lane, path.clone(), *batch)).collect()
     }
 
+    /// As [`Reader::backlog`].
+    pub fn backlog(&self) -> Backlog {
+        let touched = |lane: &Lane| {
+            let lane = *lane;
+            self.touched(lane, Batch(0)).into_iter().map(move |touched| (lane, touched))
+        };
+        Backlog {
+            lanes: self.lanes(),
+            touched: self.lanes.keys().flat_map(touched).collect(),
+            watermarks: self.watermarks(),
+        }
+    }
+
     /// As [`Reader::rooms_with_occupants`].
     pub fn rooms_with_occupants(&self, path: Option<&Path>) -> Vec<BareJid> {
         let wanted = |room: &Room| match path {
@@ -146,6 +159,9 @@ impl Reader for Model {
     }
     fn watermarks(&mut self) -> Result<Vec<(Lane, Path, Batch)>, StoreError> {
         Ok(Model::watermarks(self))
+    }
+    fn backlog(&mut self) -> Result<Backlog, StoreError> {
+        Ok(Model::backlog(self))
     }
     fn rooms_with_occupants(&mut self, path: Option<&Path>) -> Result<Vec<BareJid>, StoreError> {
         Ok(Model::rooms_with_occupants(self, path))

@@ -39,8 +39,8 @@ pub use self::cluster::PostgresCluster;
 use self::schema::Found;
 use self::session::{Connection, Target, Trouble, on};
 use crate::{
-    Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, RoomSummary, StoreError, Touched, Window,
-    Work,
+    Backend, Backlog, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, RoomSummary, StoreError, Touched,
+    Window, Work,
 };
 
 /// How long things may take.
@@ -175,6 +175,9 @@ impl Reader for PostgresReader {
     }
     fn watermarks(&mut self) -> Result<Vec<(Lane, Path, Batch)>, StoreError> {
         again!(self.connection, |wire| read::watermarks(wire))
+    }
+    fn backlog(&mut self) -> Result<Backlog, StoreError> {
+        again!(self.connection, |wire| read::backlog(wire))
     }
     fn rooms_with_occupants(&mut self, path: Option<&Path>) -> Result<Vec<BareJid>, StoreError> {
         again!(self.connection, |wire| read::rooms_with_occupants(wire, path))

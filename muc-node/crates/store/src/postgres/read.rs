@@ -1,6 +1,6 @@
 //! Reads, each one of a single moment.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jid::{BareJid, Jid};
 use tokio_postgres::Row;
@@ -15,7 +15,7 @@ use super::session::{Call, Param, Trouble, Wire};
 use super::write::{COMMIT, all};
 use crate::code::Code;
 use crate::types::spans_from_text;
-use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Touched, Window};
+use crate::{Backlog, HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Touched, Window};
 
 /// A number for SQL. What is too large is larger than all that is stored (`Work::check`).
 pub fn int(n: u64) -> i64 {
@@ -300,46 +300,79 @@ pub async fn touched(wire: &mut Wire, lane: Lane, after: Batch) -> Result<Vec<To
 }
 
 async fn written(wire: &mut Wire, lane: Lane, after: Batch) -> Result<Vec<Touched>, Trouble> {
-    let sql = "SELECT batch, touched FROM batch WHERE lane = $1 AND batch > $2 ORDER BY batch";
+    let sql = "SELECT lane, batch, touched FROM batch WHERE lane = $1 AND batch > $2 ORDER BY batch";
     let answers = all(wire, &[Call::plain(SNAPSHOT), Call::new(sql, [number(lane.0), number(after.0)])]).await?;
-    let batches = each(answers.last().map_or(&[], Vec::as_slice), |c| {
-        let (batch, text): (_, &str) = (Batch(c.num()?), c.get()?);
+    let found = spans(wire, answers.last().map_or(&[], Vec::as_slice)).await?;
+    Ok(found.into_iter().map(|(_, touched)| touched).collect())
+}
+
+/// What batches say, with the addresses of their rooms; ends the transaction that has read them.
+async fn spans(wire: &mut Wire, batches: &[Row]) -> Result<Vec<(Lane, Touched)>, Trouble> {
+    let batches = each(batches, |c| {
+        let (lane, batch, text): (_, _, &str) = (Lane(c.num()?), Batch(c.num()?), c.get()?);
         let spans = spans_from_text(text).map_err(|e| c.corrupt(format!("batch {batch}: {e}")))?;
-        Ok((batch, spans))
+        Ok((lane, batch, spans))
     })?;
-    let ids: Vec<i64> = batches.iter().flat_map(|(_, spans)| spans).map(|span| int(span.room.0)).collect();
+    let ids: BTreeSet<i64> = batches.iter().flat_map(|(_, _, spans)| spans).map(|span| int(span.room.0)).collect();
+    let ids: Vec<i64> = ids.into_iter().collect();
     let sql = "SELECT id, domain, localpart FROM room WHERE id = ANY($1::int8[])";
     let answers = all(wire, &[Call::new(sql, [Box::new(ids)]), Call::plain(COMMIT)]).await?;
     let rooms = each(answers.first().map_or(&[], Vec::as_slice), |c| Ok((RoomId(c.num()?), c.address()?)))?;
     let rooms: HashMap<RoomId, BareJid> = rooms.into_iter().collect();
-    let spans = batches.iter().flat_map(|(batch, spans)| spans.iter().map(|span| (*batch, *span)));
+    let spans = batches.iter().flat_map(|(lane, batch, spans)| spans.iter().map(|span| (*lane, *batch, *span)));
     Ok(spans
-        .filter_map(|(batch, span)| {
+        .filter_map(|(lane, batch, span)| {
             let room = rooms.get(&span.room)?.clone();
-            Some(Touched { room, id: span.room, batch, first: span.first, last: span.last })
+            Some((lane, Touched { room, id: span.room, batch, first: span.first, last: span.last }))
         })
         .collect())
 }
 
-pub async fn lanes(wire: &mut Wire) -> Result<Vec<LaneRow>, Trouble> {
-    let sql = "SELECT id, incarnation, epoch, batch, open FROM lane ORDER BY id";
-    each(&wire.call(Call::plain(sql)).await?, |c| {
-        Ok(LaneRow {
-            lane: Lane(c.num()?),
-            incarnation: c.some_incarnation()?,
-            epoch: c.epoch()?,
-            batch: Batch(c.num()?),
-            open: c.get()?,
-        })
+const LANES: &str = "SELECT id, incarnation, epoch, batch, open FROM lane ORDER BY id";
+const WATERMARKS: &str = "SELECT lane, local, remote, batch FROM watermark ORDER BY lane, local, remote";
+
+fn lane_row(c: &mut Columns<'_>) -> Result<LaneRow, Trouble> {
+    Ok(LaneRow {
+        lane: Lane(c.num()?),
+        incarnation: c.some_incarnation()?,
+        epoch: c.epoch()?,
+        batch: Batch(c.num()?),
+        open: c.get()?,
     })
 }
 
+fn watermark(c: &mut Columns<'_>) -> Result<(Lane, Path, Batch), Trouble> {
+    let lane = Lane(c.num()?);
+    let path = Path { local: c.text()?, remote: c.text()? };
+    Ok((lane, path, Batch(c.num()?)))
+}
+
+pub async fn lanes(wire: &mut Wire) -> Result<Vec<LaneRow>, Trouble> {
+    each(&wire.call(Call::plain(LANES)).await?, lane_row)
+}
+
 pub async fn watermarks(wire: &mut Wire) -> Result<Vec<(Lane, Path, Batch)>, Trouble> {
-    let sql = "SELECT lane, local, remote, batch FROM watermark ORDER BY lane, local, remote";
-    each(&wire.call(Call::plain(sql)).await?, |c| {
-        let lane = Lane(c.num()?);
-        let path = Path { local: c.text()?, remote: c.text()? };
-        Ok((lane, path, Batch(c.num()?)))
+    each(&wire.call(Call::plain(WATERMARKS)).await?, watermark)
+}
+
+pub async fn backlog(wire: &mut Wire) -> Result<Backlog, Trouble> {
+    everything_owed(wire).await.map_err(in_snapshot)
+}
+
+async fn everything_owed(wire: &mut Wire) -> Result<Backlog, Trouble> {
+    let calls = [
+        Call::plain(SNAPSHOT),
+        Call::plain(LANES),
+        Call::plain("SELECT lane, batch, touched FROM batch ORDER BY lane, batch"),
+        Call::plain(WATERMARKS),
+    ];
+    let answers: [Vec<Row>; 4] =
+        all(wire, &calls).await?.try_into().map_err(|_| Trouble::Corrupt("an answer is missing".to_owned()))?;
+    let [_, lanes, batches, marks] = &answers;
+    Ok(Backlog {
+        touched: spans(wire, batches).await?,
+        lanes: each(lanes, lane_row)?,
+        watermarks: each(marks, watermark)?,
     })
 }
 

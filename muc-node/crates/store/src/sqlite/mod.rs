@@ -19,8 +19,8 @@ use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRo
 use self::lock::Lock;
 use self::write::{Stop, describe};
 use crate::{
-    Backend, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, RoomSummary, StoreError, Touched, Window,
-    Work,
+    Backend, Backlog, CommitError, Incarnation, LaneRow, Ownership, Reader, Resolved, RoomSummary, StoreError, Touched,
+    Window, Work,
 };
 
 /// `PRAGMA synchronous`: FULL.
@@ -242,6 +242,9 @@ impl Reader for SqliteReader {
     }
     fn watermarks(&mut self) -> Result<Vec<(Lane, Path, Batch)>, StoreError> {
         Ok(read::watermarks(&self.conn)?)
+    }
+    fn backlog(&mut self) -> Result<Backlog, StoreError> {
+        Ok(read::backlog(&self.conn)?)
     }
     fn rooms_with_occupants(&mut self, path: Option<&Path>) -> Result<Vec<BareJid>, StoreError> {
         Ok(read::rooms_with_occupants(&self.conn, path)?)

@@ -10,7 +10,7 @@ use warren_model::{
 
 use crate::code::Code;
 use crate::types::spans_from_text;
-use crate::{HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Span, StoreError, Touched, Window};
+use crate::{Backlog, HISTORY_REACH, Incarnation, LaneRow, RoomSummary, Span, StoreError, Touched, Window};
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -281,6 +281,12 @@ pub fn fmuc_keys(conn: &Connection, room: RoomId, origin: &BareJid, id: &str) ->
 
 pub fn touched(conn: &Connection, lane: Lane, after: Batch) -> Sql<Vec<Touched>> {
     let tx = conn.unchecked_transaction()?;
+    let found = written(conn, lane, after)?;
+    tx.commit()?;
+    Ok(found)
+}
+
+fn written(conn: &Connection, lane: Lane, after: Batch) -> Sql<Vec<Touched>> {
     let batches = all(
         conn,
         "SELECT batch, touched FROM batch WHERE lane = ?1 AND batch > ?2 ORDER BY batch",
@@ -299,7 +305,6 @@ pub fn touched(conn: &Connection, lane: Lane, after: Batch) -> Sql<Vec<Touched>>
             }
         }
     }
-    tx.commit()?;
     Ok(found)
 }
 
@@ -328,6 +333,16 @@ pub fn watermarks(conn: &Connection) -> Sql<Vec<(Lane, Path, Batch)>> {
         let path = Path { local: c.get()?, remote: c.get()? };
         Ok((lane, path, Batch(c.num()?)))
     })
+}
+
+pub fn backlog(conn: &Connection) -> Sql<Backlog> {
+    let tx = conn.unchecked_transaction()?;
+    let mut backlog = Backlog { lanes: lanes(conn)?, touched: Vec::new(), watermarks: watermarks(conn)? };
+    for LaneRow { lane, .. } in &backlog.lanes {
+        backlog.touched.extend(written(conn, *lane, Batch(0))?.into_iter().map(|touched| (*lane, touched)));
+    }
+    tx.commit()?;
+    Ok(backlog)
 }
 
 pub fn rooms_with_occupants(conn: &Connection, path: Option<&Path>) -> Sql<Vec<BareJid>> {

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use warren_model::{Batch, FmucKeyRow, Lane, LogRow, Object, Path, RoomId, RoomRows, Row, Seq, Ticket, UnixMs};
 use warren_store::conformance::rows::{NOW, bare, message, room, ticketed, work};
 use warren_store::{
-    Backend, CommitError, Completion, Incarnation, LaneRow, Limits, Memory, Options, Ownership, Reader, Readers,
-    Refused, Resolved, RoomSummary, Sqlite, StoreError, Touched, Window, Work, Writer,
+    Backend, Backlog, CommitError, Completion, Incarnation, LaneRow, Limits, Memory, Options, Ownership, Reader,
+    Readers, Refused, Resolved, RoomSummary, Sqlite, StoreError, Touched, Window, Work, Writer,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -178,6 +178,9 @@ impl Reader for Lossy {
     }
     fn watermarks(&mut self) -> Result<Vec<(Lane, Path, Batch)>, StoreError> {
         self.inner.watermarks()
+    }
+    fn backlog(&mut self) -> Result<Backlog, StoreError> {
+        self.inner.backlog()
     }
     fn rooms_with_occupants(&mut self, path: Option<&Path>) -> Result<Vec<BareJid>, StoreError> {
         self.inner.rooms_with_occupants(path)
