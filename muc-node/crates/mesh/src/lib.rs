@@ -1,11 +1,14 @@
-//! Several pods on one store: who lives and who may act ([`Lease`]), and who should own what ([`plan`]). No IO and no clock: the store's answers and the
-//! time are arguments, so that the simulator can freeze a pod between any two steps.
+//! Several pods on one store: who lives and who may act ([`Lease`]), where everything should be ([`place`]), and what is
+//! to be done about it ([`plan`]). No IO and no clock: the store's answers and the time are arguments, so that the
+//! simulator can freeze a pod between any two steps.
 //!
 //! A lease is (incarnation, beat), with no timestamp: nobody ever compares its clock with another one's. What clocks
 //! are needed for is their *rate*, which may differ by up to a quarter.
 
 mod lease;
+mod placement;
 mod plan;
 
 pub use lease::{Dead, Lease, Observed, Round};
+pub use placement::{Placement, cap, place};
 pub use plan::{Known, Step, plan};
