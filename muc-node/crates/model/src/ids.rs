@@ -147,3 +147,12 @@ impl fmt::Display for Path {
         write!(f, "{} -> {}", self.local, self.remote)
     }
 }
+
+/// What has an owner: a pod that decides for it, under an [`Epoch`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Thing {
+    /// All rooms of a shard.
+    Shard(Shard),
+    /// A transport, by local and remote domain; the remote domain of a component is empty.
+    Link(Path),
+}

@@ -13,7 +13,7 @@ pub use config::{
     Affiliation, Anonymity, ComponentConfig, FederationConfig, FlavourHint, History, JidExposure, PeerConfig, PeerRef,
     PeerRooms, PeerTimers, RoomConfig, ServiceConfig, ServiceTimers, Uplink, Vouch,
 };
-pub use ids::{Batch, Birth, Epoch, Generation, Incarnation, Lane, Path, RoomId, Secret, Seq, Shard, Ticket};
+pub use ids::{Batch, Birth, Epoch, Generation, Incarnation, Lane, Path, RoomId, Secret, Seq, Shard, Thing, Ticket};
 pub use object::{Body, Kind as ObjectKind, Object, ObjectName};
 pub use rows::{
     AffiliationRow, Direction, Flavour, FmucKeyRow, LogKind, LogRow, OccupantRow, PeeringRow, PeeringState,

@@ -7,18 +7,9 @@
 //! closes its lanes in the same transaction, so that nothing of it is stored after that; its commit in flight is
 //! waited for. What it owned goes to others in that transaction, or to nobody until somebody claims it.
 
-use warren_model::{Epoch, Path, Shard, UnixMs};
+use warren_model::{Epoch, Path, Shard, Thing, UnixMs};
 
 use crate::{Incarnation, Ownership, StoreError};
-
-/// What has an owner.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Thing {
-    /// All rooms of a shard.
-    Shard(Shard),
-    /// A transport, by local and remote domain; the remote domain of a component is empty.
-    Link(Path),
-}
 
 /// A pod that starts.
 #[derive(Clone, Debug, PartialEq, Eq)]

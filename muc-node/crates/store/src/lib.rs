@@ -55,10 +55,10 @@ mod types;
 mod work;
 mod writer;
 
-pub use warren_model::{Incarnation, Routed};
+pub use warren_model::{Incarnation, Routed, Thing};
 
 pub use cluster::{
-    Assignment, Claim, Closed, Cluster, Join, Joined, LinkRow, Moved, PodRow, PodState, ShardRow, TakeOver, Thing, View,
+    Assignment, Claim, Closed, Cluster, Join, Joined, LinkRow, Moved, PodRow, PodState, ShardRow, TakeOver, View,
 };
 pub use error::{CommitError, StoreError};
 pub use faulty::{Faulty, TxId};
