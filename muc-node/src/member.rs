@@ -12,7 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use tokio::sync::oneshot;
-use warren_mesh::{Dead, Known, Lease, Observed, Round, Step, plan};
+use warren_mesh::single::{Known, Step, plan};
+use warren_mesh::{Dead, Lease, Observed, Round};
 use warren_model::{Epoch, Lane};
 use warren_shard::Epochs;
 use warren_store::{

@@ -8,7 +8,8 @@
 mod lease;
 mod placement;
 mod plan;
+pub mod single;
 
 pub use lease::{Dead, Lease, Observed, Round};
 pub use placement::{Placement, cap, place};
-pub use plan::{Known, Step, plan};
+pub use plan::{Known, MOVES, Owner, Step, handover, plan};

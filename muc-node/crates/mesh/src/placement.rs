@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use warren_model::ids::SHARDS;
-use warren_model::{Incarnation, Path, Shard};
+use warren_model::{Incarnation, Path, Shard, Thing};
 
 /// Who should own what, among some pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,15 @@ pub fn cap(pods: usize) -> Option<usize> {
 }
 
 impl Placement {
+    /// A thing and its place.
+    pub fn of(&self, thing: Thing) -> (Thing, Incarnation) {
+        let place = match &thing {
+            Thing::Shard(shard) => self.shard(*shard),
+            Thing::Link(link) => self.link(link),
+        };
+        (thing, place)
+    }
+
     /// The place of a shard.
     pub fn shard(&self, shard: Shard) -> Incarnation {
         let n = usize::try_from(shard.0).unwrap_or_default();
