@@ -201,10 +201,14 @@ mod tests {
                 Step::TakeOver { from, assign, .. } => {
                     self.open.retain(|(pod, _)| pod != from);
                     self.dead.retain(|dead| dead.incarnation != *from);
-                    assign.iter().for_each(|(thing, to)| self.give(thing, *to));
+                    for (thing, to) in assign {
+                        self.give(thing, *to);
+                    }
                 }
                 Step::Claim(things) | Step::Move(things) => {
-                    things.iter().for_each(|(thing, to, _)| self.give(thing, *to));
+                    for (thing, to, _) in things {
+                        self.give(thing, *to);
+                    }
                 }
             }
         }
