@@ -377,6 +377,6 @@ fn outward(effect: Effect) -> Option<Outward> {
         Effect::Peer { peer, bytes } => Outward::Peer { peer, bytes },
         Effect::Replay { remote, mark } => Outward::Replay { remote, mark },
         Effect::Close => Outward::Close,
-        Effect::Persist(_) | Effect::Lazy(_) | Effect::Read { .. } => return None,
+        Effect::Regroup | Effect::Persist(_) | Effect::Lazy(_) | Effect::Read { .. } => return None,
     })
 }

@@ -85,6 +85,11 @@ impl Catchups {
         self.running.retain(|catchup| &catchup.target != target);
     }
 
+    /// Gives up on all paths. What is under way to peers goes on.
+    pub(crate) fn stop_paths(&mut self) {
+        self.running.retain(|catchup| !matches!(catchup.target, Target::Path(_)));
+    }
+
     /// Whether nothing runs.
     pub(crate) fn is_idle(&self) -> bool {
         self.running.is_empty()
@@ -187,5 +192,23 @@ impl Room {
         if let Some(bytes) = bytes {
             self.fx.push(Effect::Send { to: jid.clone(), bytes, seq: Some(seq) });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn giving_up_on_paths_leaves_peers_alone() {
+        let peer: BareJid = "tower@rooms.verona.lit".parse().unwrap();
+        let mut catchups = Catchups::default();
+        for (n, target) in [Target::Path("capulet.lit".into()), Target::Peer(peer.clone())].into_iter().enumerate() {
+            let read = ReadId(u64::try_from(n).unwrap());
+            let (cursor, asked, begun) = (Seq(0), Seq(9), Seq(9));
+            catchups.running.push(Catchup { target, read, cursor, asked, tail: Vec::new(), handed: 0, begun });
+        }
+        catchups.stop_paths();
+        assert!(catchups.is_syncing(&peer) && !catchups.is_replaying("capulet.lit"));
     }
 }

@@ -54,6 +54,9 @@ pub enum Input {
         /// Position of the last row that is known to have arrived.
         after: Seq,
     },
+    /// Whoever holds the groups holds none of this room any more: replays to paths stop, since they are asked for again
+    /// where something is missing, and all groups are stated anew ([`Effect::Regroup`]).
+    Regroup,
     /// Answer to [`Effect::Read`].
     Page {
         /// Which read.
@@ -102,6 +105,8 @@ pub enum Effect {
         /// How.
         change: GroupChange,
     },
+    /// All groups of this room are void; the resets that follow in the same input are all that there are.
+    Regroup,
     /// One stanza to a federated room; never replayed from a watermark.
     Peer {
         /// Address of that room.

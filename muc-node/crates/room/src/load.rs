@@ -80,7 +80,7 @@ impl Room {
             room.peerings.insert(row.peer.clone(), fmuc::Peering::restored(row, now));
         }
         std::mem::swap(&mut room.fx, fx);
-        room.reset_groups();
+        room.state_groups();
         room.fmuc_wake();
         std::mem::swap(&mut room.fx, fx);
         room
@@ -144,8 +144,9 @@ impl Room {
         self.occupants.add(&nick, &row.jid, row.join_seq, fresh);
     }
 
-    /// Tells egress all members of all groups.
-    fn reset_groups(&mut self) {
+    /// Tells egress all members of all groups, and that there are no others.
+    pub(crate) fn state_groups(&mut self) {
+        self.fx.push(Effect::Regroup);
         let mut groups: BTreeMap<Box<str>, (Seq, Vec<_>)> = BTreeMap::new();
         for occupant in self.occupants.local() {
             for session in &occupant.sessions {

@@ -93,6 +93,10 @@ impl Room {
             }
             Input::Path { remote, state } => self.path(&remote, state),
             Input::Replay { remote, after } => self.catch_up(Target::Path(remote), after),
+            Input::Regroup => {
+                self.catchups.stop_paths();
+                self.state_groups();
+            }
             Input::Page { read, rows } => self.page(read, rows),
             Input::Tick => {
                 self.grace_tick();

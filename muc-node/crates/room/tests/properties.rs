@@ -89,6 +89,7 @@ impl World {
         for effect in fx {
             match effect {
                 Effect::Persist(row) | Effect::Lazy(row) => rows.push(row),
+                Effect::Regroup => self.members.clear(),
                 Effect::Read { read, after, max } => reads.push((read, after, max)),
                 Effect::Group { remote, change, .. } => {
                     let group = self.members.entry(remote).or_default();
@@ -136,7 +137,9 @@ impl World {
         assert_eq!(here, known, "egress knows the sessions that are here");
         let window = Window { messages: warren_room::WINDOW, keys: 1000 };
         let rows = self.store.load_room(self.room.jid(), window).expect("the room is stored");
-        let again = Room::load(rows, self.epoch, self.site.clone(), self.now, &mut Vec::new());
+        let mut fx = Vec::new();
+        let again = Room::load(rows, self.epoch, self.site.clone(), self.now, &mut fx);
+        assert!(matches!(fx.first(), Some(Effect::Regroup)), "a loaded room states its groups before all else: {fx:?}");
         let sorted = |room: &Room| {
             let mut roster: Vec<String> = room.roster().iter().map(|entry| format!("{entry:?}")).collect();
             roster.sort();
@@ -153,6 +156,7 @@ enum Step {
     Pass(u64),
     Path(&'static str, PathState),
     Replay(&'static str),
+    Regroup,
 }
 
 fn user() -> impl Strategy<Value = String> {
@@ -259,6 +263,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop::sample::select(vec![1, 3, 11, 70, 700]).prop_map(Step::Pass),
         1 => (remote(), state).prop_map(|(remote, state)| Step::Path(remote, state)),
         1 => remote().prop_map(Step::Replay),
+        1 => Just(Step::Regroup),
     ]
 }
 
@@ -285,6 +290,7 @@ proptest! {
                 Step::Replay(remote) => {
                     world.input(Input::Replay { remote: remote.into(), after: warren_model::Seq(0) });
                 }
+                Step::Regroup => world.input(Input::Regroup),
             }
             world.check();
         }

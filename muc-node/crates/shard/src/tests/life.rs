@@ -58,7 +58,7 @@ fn a_request_waits_for_a_room_so_long_and_no_longer() {
     assert_eq!(world.shard.queued_bytes(), 0);
     world.load();
     world.drain();
-    assert_eq!(world.heard(), "", "what was answered is not handled any more");
+    assert_eq!(world.heard(), "Regroup", "what was answered is not handled any more");
     assert_eq!(world.stored_sessions(ROOM).len(), 0);
 }
 
@@ -126,7 +126,7 @@ fn a_destroyed_room_is_gone_and_its_address_is_free() {
     world.fail();
     world.load();
     let said = world.heard();
-    assert!(said.starts_with("group montague.lit Reset([") && said.lines().count() == 1, "{said}");
+    assert!(said.starts_with("Regroup\ngroup montague.lit Reset([") && said.lines().count() == 2, "{said}");
     world.drain();
     assert!(world.heard().contains("Close"));
 }
