@@ -235,7 +235,7 @@ impl Pod {
         };
         if to.node().is_some() {
             let room = to.to_bare();
-            return self.shard(In::Stanza { room, stanza }, now);
+            return self.shard(In::Stanza { room, stanza, source: None }, now);
         }
         let answer = match service::answer(&stanza) {
             Answer::Now(answer) => answer,
@@ -324,8 +324,9 @@ impl Pod {
     fn shard_says(&mut self, out: Out, now: Now) {
         match out {
             Out::Load { room } => self.requests.push(Request::Load(room)),
-            Out::Submit { ticket, room, shard, epoch, fresh, rows } => {
-                let work = Work::Room { ticket, room, shard, epoch, fresh, routed: None, rows };
+            Out::Submit { ticket, room, shard, epoch, fresh, routed, rows } => {
+                let routed = routed.map(|routed| warren_store::Routed { source: routed.source, n: routed.n });
+                let work = Work::Room { ticket, room, shard, epoch, fresh, routed, rows };
                 self.requests.push(Request::Write(work));
             }
             Out::Read { room, read, after, max } => {
@@ -344,7 +345,8 @@ impl Pod {
                 }
             }
             Out::Reply { bytes, .. } => self.egress.answer(bytes),
-            Out::Applied { .. } => {}
+            // Nothing is routed from elsewhere.
+            Out::Applied { .. } | Out::Handled { .. } => {}
             Out::Refused { room, why, .. } => tracing::error!(%room, why, "the declaration of a room was not stored"),
             Out::Dead => self.requests.push(Request::Dead),
         }

@@ -3,19 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use warren_model::{Generation, Row, Shard, Ticket};
+use warren_model::{Generation, Routed, Row, Shard, Ticket};
 use warren_room::{Declared, Effect, Input, Room, Site};
 use warren_xmpp::cast::{PathState, ReplayMark};
 
 use crate::barrier::{Entry, Wanted};
 use crate::io::Out;
 use crate::item::{Item, What};
+use crate::refuse;
 use crate::slot::{Asked, Cx, Slot, State};
 
 impl Slot {
     /// Handles an input. The room must be live.
     pub(crate) fn run(&mut self, item: Item, cx: &mut Cx<'_>) {
         match &item.what {
+            What::Repeat => self.repeat(&item, cx),
+            What::Stanza(_) if item.routed.is_some_and(|routed| self.numbers.is_stored(routed)) => {
+                self.repeat(&item, cx);
+            }
             What::Stanza(stanza) => {
                 if !cx.shared.paths.is_empty()
                     && let Some(from) = &stanza.head.from
@@ -39,6 +44,12 @@ impl Slot {
                 self.act(Input::Config { uid: String::new(), generation, config }, Some(item), cx);
             }
         }
+    }
+
+    /// Whoever routed it is told when nothing of the first one waits any more.
+    fn repeat(&mut self, item: &Item, cx: &mut Cx<'_>) {
+        let item = Item::routed(What::Repeat, item.routed, item.arrived);
+        self.settle(Vec::new(), Entry { item: Some(item), ..Entry::default() }, cx);
     }
 
     /// A room learns of the path of a domain when somebody from there turns up.
@@ -114,6 +125,7 @@ impl Slot {
     /// Sorts the effects of one input into what is written, what waits for that, and what nothing waits for.
     pub(crate) fn settle(&mut self, effects: Vec<Effect>, mut entry: Entry, cx: &mut Cx<'_>) {
         let breakage = cx.shared.settings.breakage;
+        entry.handled = entry.item.as_ref().and_then(|item| item.routed);
         let (mut rows, mut lazy) = (Vec::new(), Vec::new());
         for effect in effects {
             match effect {
@@ -133,7 +145,7 @@ impl Slot {
             }
         }
         if !rows.is_empty() {
-            entry.own = self.submit(rows, cx);
+            entry.own = self.submit(rows, entry.handled, cx);
             entry.own.into_iter().for_each(|ticket| self.barrier.open(ticket));
         }
         for row in lazy {
@@ -166,7 +178,7 @@ impl Slot {
 
     /// Hands rows to the lane, behind the lazy ones that came before them. With no rows it is for those alone. `None`: there is no
     /// room.
-    pub(crate) fn submit(&mut self, rows: Vec<Row>, cx: &mut Cx<'_>) -> Option<Ticket> {
+    pub(crate) fn submit(&mut self, rows: Vec<Row>, routed: Option<Routed>, cx: &mut Cx<'_>) -> Option<Ticket> {
         let room = self.room()?.id();
         let ticket = cx.shared.ticket(self.key);
         let lazy = self.lazy.take();
@@ -174,7 +186,7 @@ impl Slot {
         self.sent.push_back((ticket, lazy));
         let shard = Shard::of(&self.jid);
         let (epoch, fresh) = (cx.shared.epochs.of(shard), std::mem::take(&mut self.fresh));
-        cx.out.push(Out::Submit { ticket, room, shard, epoch, fresh, rows });
+        cx.out.push(Out::Submit { ticket, room, shard, epoch, fresh, routed, rows });
         Some(ticket)
     }
 
@@ -191,7 +203,7 @@ impl Slot {
 
     fn finish(&mut self, entry: Entry, cx: &mut Cx<'_>) {
         let Some(room) = self.room().map(Room::id) else { return };
-        let Entry { at, effects, reads, applied, ended, .. } = entry;
+        let Entry { at, effects, reads, applied, handled, ended, .. } = entry;
         if !effects.is_empty() {
             cx.out.push(Out::Release { room, jid: self.jid.clone(), at, effects });
         }
@@ -208,5 +220,6 @@ impl Slot {
         if let Some((uid, generation)) = applied {
             cx.out.push(Out::Applied { room: self.jid.clone(), uid, generation });
         }
+        refuse::handled(handled, cx.out);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use warren_model::{Batch, Generation, Lane, Seq, Ticket};
+use warren_model::{Batch, Generation, Lane, Routed, Seq, Ticket};
 use warren_room::{Effect, ReadId};
 
 use crate::item::Item;
@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     pub reads: Vec<Wanted>,
     /// Says that a declaration is in force.
     pub applied: Option<(String, Generation)>,
+    /// Tells a source that its stanza is handled.
+    pub handled: Option<Routed>,
     /// Replays that end with these effects: the domain, and which of its replays.
     pub ended: Vec<(Box<str>, u64)>,
     /// The room ends.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jid::{BareJid, Jid};
-use warren_model::{Batch, Epoch, Generation, Lane, LogRow, RoomId, RoomRows, Row, Seq, Shard, Ticket};
+use warren_model::{
+    Batch, Epoch, Generation, Incarnation, Lane, LogRow, RoomId, RoomRows, Routed, Row, Seq, Shard, Ticket,
+};
 use warren_room::{Declared, Effect, ReadId, Site};
 use warren_xmpp::Stanza;
 use warren_xmpp::cast::PathState;
@@ -89,6 +91,9 @@ pub enum In {
         room: BareJid,
         /// The stanza.
         stanza: Stanza,
+        /// Who routed it here, and its number of it: rising over all that it routes, the same when it sends it again.
+        /// Answered by [`Out::Handled`].
+        source: Option<(Incarnation, u64)>,
     },
     /// A room's declaration. Makes the room if the store has none. Answered by [`Out::Applied`] or [`Out::Refused`].
     Declare(Declared),
@@ -201,6 +206,8 @@ pub enum Out {
         epoch: Epoch,
         /// The first submission of the room since it was loaded or made (`warren_store::Work::Room`).
         fresh: bool,
+        /// The routed stanza that led to these rows; its number becomes one of them.
+        routed: Option<Routed>,
         /// In order.
         rows: Vec<Row>,
     },
@@ -225,6 +232,15 @@ pub enum Out {
         at: Option<(Lane, Batch)>,
         /// Outward effects only ([`Effect::Close`] is the last one of a room), in the room's order.
         effects: Vec<Effect>,
+    },
+    /// A routed stanza is dealt with: what it led to is durable and released, or it was refused, or it is a repeat and nothing
+    /// of the first one waits any more. One for each that was given, in no order between rooms; none for those that are dropped
+    /// with a room that is not ours any more.
+    Handled {
+        /// Who routed it.
+        source: Incarnation,
+        /// The source's number of it.
+        n: u64,
     },
     /// An answer that comes from no room.
     Reply {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use warren_model::Routed;
 use warren_room::Declared;
 use warren_xmpp::{Kind, Stanza};
 
@@ -11,6 +12,8 @@ use warren_xmpp::{Kind, Stanza};
 pub(crate) enum What {
     /// A stanza.
     Stanza(Arc<Stanza>),
+    /// A routed stanza that came before: its source is answered when the first one is.
+    Repeat,
     /// The room's declaration.
     Declare(Declared),
     /// The declaration is gone.
@@ -26,6 +29,8 @@ pub(crate) enum What {
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub what: What,
+    /// Who routed it, to be told when it is handled.
+    pub routed: Option<Routed>,
     /// When it came, in monotonic time.
     pub arrived: Duration,
     /// How often its own ticket failed. A ticket that failed only because an earlier one had does not count.
@@ -34,7 +39,11 @@ pub(crate) struct Item {
 
 impl Item {
     pub(crate) fn new(what: What, arrived: Duration) -> Self {
-        Self { what, arrived, strikes: 0 }
+        Self { what, routed: None, arrived, strikes: 0 }
+    }
+
+    pub(crate) fn routed(what: What, routed: Option<Routed>, arrived: Duration) -> Self {
+        Self { routed, ..Self::new(what, arrived) }
     }
 
     /// Roughly how many bytes it takes.
@@ -42,7 +51,7 @@ impl Item {
         match &self.what {
             What::Stanza(stanza) => 256 + stanza.content.bytes().len(),
             What::Declare(_) => 1024,
-            What::Withdraw { .. } => 128,
+            What::Withdraw { .. } | What::Repeat => 128,
         }
     }
 
@@ -73,7 +82,7 @@ impl Item {
             // Nobody would repeat these, so they are tried for longer; but not for ever, since the room waits.
             What::Withdraw { .. } => 10,
             What::Stanza(_) if self.is_leave() => 10,
-            What::Stanza(_) | What::Declare(_) => 2,
+            What::Stanza(_) | What::Declare(_) | What::Repeat => 2,
         }
     }
 }

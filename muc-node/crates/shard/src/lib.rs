@@ -4,6 +4,8 @@
 //!   depend on is durable, in the room's order. Lazy rows are written soon, and nothing waits for them.
 //! - **Inputs are kept until they are durable.** When a ticket fails, the room is dropped and loaded, and the kept
 //!   inputs are handled again in order. One whose own ticket fails again is refused; the rest goes on.
+//! - **A routed stanza happens once.** Its number is written with what it leaves; who routed it is told when it is handled, and a
+//!   repeat changes nothing.
 //! - **A room that is not in memory is loaded at the first input.** Inputs are parked meanwhile; a request that waits
 //!   for too long is answered `remote-server-timeout`, never anything that makes a client leave.
 //!
@@ -21,6 +23,7 @@ mod io;
 mod item;
 mod lazy;
 mod life;
+mod numbers;
 mod parked;
 mod refuse;
 mod shared;
@@ -33,7 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jid::BareJid;
-use warren_model::Now;
+use warren_model::{Now, Routed};
 use warren_room::{Room, Site};
 use warren_xmpp::cast::PathState;
 
@@ -77,7 +80,10 @@ impl Shard {
             return;
         }
         match input {
-            In::Stanza { room, stanza } => self.at(room, now, out, |slot, cx| slot.stanza(stanza, cx)),
+            In::Stanza { room, stanza, source } => {
+                let routed = source.map(|(source, n)| Routed { source, n });
+                self.at(room, now, out, |slot, cx| slot.stanza(stanza, routed, cx));
+            }
             In::Declare(declared) => {
                 let item = Item::new(What::Declare(declared.clone()), now.mono);
                 self.at(declared.jid, now, out, |slot, cx| slot.take(item, cx));

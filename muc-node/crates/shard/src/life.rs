@@ -22,11 +22,7 @@ impl Slot {
             return;
         }
         // Who has waited for too long has been promised an answer by now, and must not get two.
-        for item in self.parked.expire(cx.now.mono, cx.shared.settings.parked) {
-            if let What::Stanza(stanza) = &item.what {
-                refuse::parked_too_long(&self.jid, stanza, cx.out);
-            }
-        }
+        self.expire(cx);
         match rows {
             Some(rows) => self.revive(rows, cx),
             None => self.absent(cx),
@@ -39,6 +35,7 @@ impl Slot {
 
     fn revive(&mut self, mut rows: RoomRows, cx: &mut Cx<'_>) {
         self.lazy.overlay(&mut rows);
+        self.numbers.loaded(&rows.routed);
         let peers = !rows.peerings.is_empty();
         let mut effects = Vec::new();
         let epoch = cx.shared.epochs.of(Shard::of(&self.jid));
@@ -59,15 +56,13 @@ impl Slot {
     fn absent(&mut self, cx: &mut Cx<'_>) {
         self.lazy.take();
         self.replays.clear();
+        self.numbers.loaded(&[]);
         while let Some(item) = self.parked.pop() {
-            match &item.what {
-                What::Stanza(stanza) => refuse::absent(&self.jid, stanza, cx.out),
-                What::Declare(declared) => {
-                    let declared = declared.clone();
-                    return self.create(&declared, item, cx);
-                }
-                What::Withdraw { .. } => {}
+            if let What::Declare(declared) = &item.what {
+                let declared = declared.clone();
+                return self.create(&declared, item, cx);
             }
+            refuse::refuse(&self.jid, &item, refuse::absent, cx.out);
         }
         self.state = State::Gone;
     }
@@ -122,16 +117,15 @@ impl Slot {
         if item.strikes < item.patience() {
             return item.strikes > 1;
         }
-        match &item.what {
-            What::Stanza(stanza) => refuse::not_stored(&self.jid, stanza, cx.out),
-            What::Declare(declared) => cx.out.push(Out::Refused {
+        if let What::Declare(declared) = &item.what {
+            cx.out.push(Out::Refused {
                 room: self.jid.clone(),
                 uid: declared.uid.clone(),
                 generation: declared.generation,
                 why: why.to_owned(),
-            }),
-            What::Withdraw { .. } => {}
+            });
         }
+        refuse::refuse(&self.jid, item, refuse::not_stored, cx.out);
         false
     }
 
@@ -143,8 +137,13 @@ impl Slot {
         }
         self.lazy.put_back(std::mem::take(&mut self.unwritten), cx.now.mono);
         // An entry with a place in the store has happened, whatever came before it.
-        let kept = self.barrier.abandon().into_iter().filter(|entry| entry.at.is_none());
-        let again: Vec<_> = kept.filter_map(|entry| entry.item).filter(|item| item.strikes < item.patience()).collect();
+        let (happened, kept): (Vec<_>, Vec<_>) =
+            self.barrier.abandon().into_iter().partition(|entry| entry.at.is_some());
+        for entry in happened {
+            refuse::handled(entry.handled, cx.out);
+        }
+        let items = kept.into_iter().filter_map(|entry| entry.item);
+        let again: Vec<_> = items.filter(|item| item.strikes < item.patience()).collect();
         self.parked.put_back(again.into_iter());
         if rest {
             self.state = State::Resting(cx.now.mono + RETRY);

@@ -1,9 +1,27 @@
 //! What senders are told when no room answers them.
 
 use jid::BareJid;
+use warren_model::Routed;
 use warren_xmpp::{ErrorType, Kind, Stanza, error_reply, ns};
 
 use crate::io::Out;
+use crate::item::{Item, What};
+
+/// One of the answers below.
+type Answer = fn(&BareJid, &Stanza, &mut Vec<Out>);
+
+/// Answers whoever sent this, and whoever routed it.
+pub(crate) fn refuse(room: &BareJid, item: &Item, answer: Answer, out: &mut Vec<Out>) {
+    if let What::Stanza(stanza) = &item.what {
+        answer(room, stanza, out);
+    }
+    handled(item.routed, out);
+}
+
+/// Tells a source that nothing of its stanza is left to do.
+pub(crate) fn handled(routed: Option<Routed>, out: &mut Vec<Out>) {
+    out.extend(routed.map(|Routed { source, n }| Out::Handled { source, n }));
+}
 
 fn reply(room: &BareJid, stanza: &Stanza, kind: ErrorType, condition: &str, text: &str, out: &mut Vec<Out>) {
     if let Some(bytes) = error_reply(&stanza.head, Some(room.as_str()), kind, condition, Some(text))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jid::BareJid;
-use warren_model::{Batch, Lane, LogRow, Now, Seq, Ticket};
+use warren_model::{Batch, Lane, LogRow, Now, Routed, Seq, Ticket};
 use warren_room::{Input, ReadId, Room};
 use warren_xmpp::Stanza;
 use warren_xmpp::cast::PathState;
@@ -15,6 +15,7 @@ use crate::barrier::{Barrier, Wanted};
 use crate::io::{Out, Settings};
 use crate::item::{Item, What};
 use crate::lazy::{Lazy, LazyRow};
+use crate::numbers::Numbers;
 use crate::parked::Parked;
 use crate::refuse;
 use crate::shared::Shared;
@@ -79,6 +80,7 @@ pub(crate) struct Slot {
     pub state: State,
     pub barrier: Barrier,
     pub parked: Parked,
+    pub numbers: Numbers,
     pub lazy: Lazy,
     /// Every ticket that is not answered, in order, with the lazy rows that it carries.
     pub sent: VecDeque<(Ticket, Vec<LazyRow>)>,
@@ -111,6 +113,7 @@ impl Slot {
             state: State::Loading,
             barrier: Barrier::default(),
             parked: Parked::default(),
+            numbers: Numbers::default(),
             lazy: Lazy::default(),
             sent: VecDeque::new(),
             unwritten: Vec::new(),
@@ -140,13 +143,25 @@ impl Slot {
     }
 
     /// A stanza; refused when too many wait already.
-    pub(crate) fn stanza(&mut self, stanza: Stanza, cx: &mut Cx<'_>) {
-        let item = Item::new(What::Stanza(Arc::new(stanza)), cx.now.mono);
+    pub(crate) fn stanza(&mut self, stanza: Stanza, routed: Option<Routed>, cx: &mut Cx<'_>) {
+        if routed.is_some_and(|routed| !self.numbers.come(routed)) {
+            // It is bounded by what its source keeps, and small.
+            return self.take(Item::routed(What::Repeat, routed, cx.now.mono), cx);
+        }
+        let item = Item::routed(What::Stanza(Arc::new(stanza)), routed, cx.now.mono);
         let waiting = self.barrier.stanzas() + self.parked.stanzas();
         let limit = cx.shared.settings.room_queue * if item.is_leave() { 2 } else { 1 };
-        match &item.what {
-            What::Stanza(stanza) if waiting >= limit => refuse::queue_full(&self.jid, stanza, cx.out),
-            _ => self.take(item, cx),
+        if waiting >= limit {
+            refuse::refuse(&self.jid, &item, refuse::queue_full, cx.out);
+        } else {
+            self.take(item, cx);
+        }
+    }
+
+    /// Answers those who have waited for too long.
+    pub(crate) fn expire(&mut self, cx: &mut Cx<'_>) {
+        for item in self.parked.expire(cx.now.mono, cx.shared.settings.parked) {
+            refuse::refuse(&self.jid, &item, refuse::parked_too_long, cx.out);
         }
     }
 
@@ -218,11 +233,7 @@ impl Slot {
     /// Does what is due.
     pub(crate) fn tick(&mut self, cx: &mut Cx<'_>) {
         let (now, settings) = (cx.now.mono, cx.shared.settings);
-        for item in self.parked.expire(now, settings.parked) {
-            if let What::Stanza(stanza) = &item.what {
-                refuse::parked_too_long(&self.jid, stanza, cx.out);
-            }
-        }
+        self.expire(cx);
         if matches!(self.state, State::Resting(until) if until <= now) {
             self.load(cx);
         }
@@ -232,7 +243,7 @@ impl Slot {
             self.not_before = if due { now + BREATH } else { Duration::ZERO };
         }
         if self.lazy_deadline(&settings).is_some_and(|at| at <= now) {
-            self.submit(Vec::new(), cx);
+            self.submit(Vec::new(), None, cx);
         }
         if let Some(room) = self.room().map(Room::id) {
             for (read, asked) in &mut self.reads {
@@ -256,7 +267,7 @@ impl Slot {
     /// Writes what may wait.
     pub(crate) fn flush(&mut self, cx: &mut Cx<'_>) {
         if matches!(self.state, State::Live(_)) && !self.lazy.is_empty() {
-            self.submit(Vec::new(), cx);
+            self.submit(Vec::new(), None, cx);
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jid::BareJid;
 use warren_model::{
-    Affiliation, Batch, Birth, Epoch, FlavourHint, Generation, History, Lane, LogKind, LogRow, Now, PeerConfig,
-    PeerRooms, PeerTimers, RoomConfig, RoomId, RoomRows, Row, Secret, Seq, Ticket, UnixMs, Vouch,
+    Affiliation, Batch, Birth, Epoch, FlavourHint, Generation, History, Incarnation, Lane, LogKind, LogRow, Now,
+    PeerConfig, PeerRooms, PeerTimers, RoomConfig, RoomId, RoomRows, Routed, Row, Secret, Seq, Ticket, UnixMs, Vouch,
 };
 use warren_room::{Declared, Effect, ReadId, Site};
 use warren_xmpp::Stanza;
@@ -21,6 +21,7 @@ pub struct Submitted {
     pub ticket: Ticket,
     room: RoomId,
     fresh: bool,
+    routed: Option<Routed>,
     pub rows: Vec<Row>,
 }
 
@@ -33,6 +34,7 @@ struct Stored {
 
 pub struct World {
     pub shard: Shard,
+    settings: Settings,
     pub now: Duration,
     stored: BTreeMap<RoomId, Stored>,
     batch: u64,
@@ -47,6 +49,11 @@ pub struct World {
     pub shown: BTreeMap<RoomId, Vec<Seq>>,
     pub replayed: Vec<Seq>,
     pub trace: Vec<String>,
+    /// What sources keep until it is handled.
+    pub kept: BTreeMap<(Incarnation, u64), Stanza>,
+    /// How often routed stanzas were given in and not answered yet.
+    pub owed: BTreeMap<(Incarnation, u64), u32>,
+    last_n: u64,
 }
 
 /// The site, perhaps with a peer that is suspended or not.
@@ -96,6 +103,7 @@ impl World {
     pub fn new(settings: Settings) -> Self {
         Self {
             shard: Shard::new(settings, Epochs::all(Epoch(9)), Arc::new(site(None))),
+            settings,
             now: START,
             stored: BTreeMap::new(),
             batch: 0,
@@ -107,16 +115,20 @@ impl World {
             shown: BTreeMap::new(),
             replayed: Vec::new(),
             trace: Vec::new(),
+            kept: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            last_n: 0,
         }
     }
 
     /// The pod starts again, and finds what was stored.
     pub fn restart(&mut self, site: Site) {
-        self.shard = Shard::new(settings(), Epochs::all(Epoch(9)), Arc::new(site));
+        self.shard = Shard::new(self.settings, Epochs::all(Epoch(9)), Arc::new(site));
         self.queue.clear();
         self.loads.clear();
         self.reads.clear();
         self.banned.clear();
+        self.owed.clear();
     }
 
     /// With a room in it that is stored, and Romeo and Juliet inside.
@@ -144,13 +156,13 @@ impl World {
     fn hear(&mut self, out: Out) {
         match out {
             Out::Load { room } => self.loads.push_back(room),
-            Out::Submit { ticket, room, shard, epoch, fresh, rows } => {
+            Out::Submit { ticket, room, shard, epoch, fresh, routed, rows } => {
                 assert_eq!(epoch, Epoch(9));
                 assert!(shard.0 < warren_model::ids::SHARDS && !rows.is_empty());
                 if fresh {
                     self.banned.remove(&room);
                 }
-                self.queue.push_back(Submitted { ticket, room, fresh, rows });
+                self.queue.push_back(Submitted { ticket, room, fresh, routed, rows });
             }
             Out::Read { room, read, after, max } => self.reads.push_back((room, read, after, max)),
             Out::Release { room, effects, at, .. } => {
@@ -182,6 +194,12 @@ impl World {
                     }
                 }
             }
+            Out::Handled { source, n } => {
+                let owed = self.owed.get_mut(&(source, n)).filter(|owed| **owed > 0);
+                *owed.unwrap_or_else(|| panic!("{n} of {source} is answered too often")) -= 1;
+                self.kept.remove(&(source, n));
+                self.said.push(format!("handled {n}"));
+            }
             Out::Reply { to, bytes } => self.said.push(format!("reply to {to}: {}", text(&bytes))),
             other => self.said.push(format!("{other:?}")),
         }
@@ -190,7 +208,41 @@ impl World {
     pub fn stanza(&mut self, xml: &str) {
         let stanza = Stanza::parse(xml.as_bytes()).unwrap();
         let room = stanza.head.to.as_ref().unwrap().to_bare();
-        self.give(In::Stanza { room, stanza });
+        self.give(In::Stanza { room, stanza, source: None });
+    }
+
+    /// A source routes this; the number it gets.
+    pub fn route(&mut self, source: u128, xml: &str) -> u64 {
+        self.last_n += 1;
+        self.kept.insert((Incarnation(source), self.last_n), Stanza::parse(xml.as_bytes()).unwrap());
+        self.route_again(source, self.last_n);
+        self.last_n
+    }
+
+    /// A source sends this and all later ones again, as far as it does not know that they are handled.
+    pub fn route_again(&mut self, source: u128, from: u64) {
+        let source = Incarnation(source);
+        let kept: Vec<_> = self.kept.range((source, from)..=(source, u64::MAX)).map(|(k, s)| (*k, s.clone())).collect();
+        for ((source, n), stanza) in kept {
+            let room = stanza.head.to.as_ref().unwrap().to_bare();
+            *self.owed.entry((source, n)).or_default() += 1;
+            self.give(In::Stanza { room, stanza, source: Some((source, n)) });
+        }
+    }
+
+    /// What sources keep although the store knows a later number: either it is stored too, or it left nothing and its answer is
+    /// lost with the pod that did not give it.
+    pub fn overtaken(&self) -> Vec<String> {
+        let stored = self.stored.values().flat_map(|stored| &stored.rows.routed);
+        stored
+            .flat_map(|row| self.kept.range((row.source, 0)..=(row.source, row.n)))
+            .filter_map(|(_, stanza)| stanza.head.id.as_ref().map(ToString::to_string))
+            .collect()
+    }
+
+    /// Routed stanzas that were given in and not answered.
+    pub fn owed(&self) -> Vec<u64> {
+        self.owed.iter().filter(|(_, owed)| **owed > 0).map(|((_, n), _)| *n).collect()
     }
 
     pub fn join(&mut self, from: &str, nick: &str) {
@@ -203,9 +255,7 @@ impl World {
     }
 
     pub fn speak(&mut self, from: &str, body: &str) {
-        self.stanza(&format!(
-            "<message from='{from}' to='{ROOM}' type='groupchat' id='{body}'><body>{body}</body></message>"
-        ));
+        self.stanza(&message(from, body));
     }
 
     pub fn iq(&mut self, from: &str, id: &str) {
@@ -215,17 +265,30 @@ impl World {
 
     /// Commits the oldest submission.
     pub fn commit(&mut self) -> bool {
-        let Some(Submitted { ticket, room, fresh, rows }) = self.queue.pop_front() else { return false };
+        let Some(answer) = self.commit_silently() else { return false };
+        self.give(answer);
+        true
+    }
+
+    /// The same, but the answer is still on its way.
+    pub fn commit_silently(&mut self) -> Option<In> {
+        let Submitted { ticket, room, fresh, routed, rows } = self.queue.pop_front()?;
         if self.banned.contains(&room) && !fresh {
-            self.give(In::Failed { ticket, why: "an earlier write failed".into() });
-            return true;
+            return Some(In::Failed { ticket, why: "an earlier write failed".into() });
         }
         self.batch += 1;
         for row in rows {
             self.store(room, row);
         }
-        self.give(In::Done { ticket, lane: Lane(3), batch: Batch(self.batch) });
-        true
+        if let Some(Routed { source, n }) = routed
+            && let Some(stored) = self.stored.get_mut(&room)
+        {
+            let old = stored.rows.routed.iter().find(|old| old.source == source).map(|old| old.n);
+            assert!(old < Some(n), "{n} of {source} is handled after {old:?}");
+            stored.rows.routed.retain(|old| old.source != source);
+            stored.rows.routed.push(Routed { source, n });
+        }
+        Some(In::Done { ticket, lane: Lane(3), batch: Batch(self.batch) })
     }
 
     /// Fails the oldest submission.
@@ -372,6 +435,11 @@ impl World {
     pub fn heard(&mut self) -> String {
         std::mem::take(&mut self.said).join("\n")
     }
+}
+
+/// A message to the room.
+pub fn message(from: &str, body: &str) -> String {
+    format!("<message from='{from}' to='{ROOM}' type='groupchat' id='{body}'><body>{body}</body></message>")
 }
 
 fn text(bytes: &[u8]) -> String {
