@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use warren_model::{Generation, Routed, Row, Shard, Ticket};
+use warren_model::{Generation, Routed, Row, Ticket};
 use warren_room::{Declared, Effect, Input, Room, Site};
 use warren_xmpp::cast::{PathState, ReplayMark};
 
@@ -55,7 +55,7 @@ impl Slot {
     /// A room learns of the path of a domain when somebody from there turns up.
     fn tell_newcomer(&mut self, remote: &str, cx: &mut Cx<'_>) {
         if let Some(state) = cx.shared.paths.get(remote).copied()
-            && !self.told.contains(remote)
+            && !self.told.contains_key(remote)
         {
             self.tell(remote, state, cx);
         }
@@ -63,6 +63,9 @@ impl Slot {
 
     /// The site's configuration changed.
     pub(crate) fn site(&mut self, site: Arc<Site>, cx: &mut Cx<'_>) {
+        if self.frozen {
+            return;
+        }
         self.act(Input::Site(site), None, cx);
         // It may have made the room join a peer.
         self.tell_all(cx);
@@ -73,7 +76,7 @@ impl Slot {
         let Some(room) = self.room().filter(|_| !cx.shared.paths.is_empty()) else { return };
         let news: BTreeMap<Box<str>, PathState> = room
             .remotes()
-            .filter(|remote| !self.told.contains(*remote))
+            .filter(|remote| !self.told.contains_key(*remote))
             .filter_map(|remote| Some((remote.into(), *cx.shared.paths.get(remote)?)))
             .collect();
         for (remote, state) in news {
@@ -107,8 +110,7 @@ impl Slot {
     pub(crate) fn create(&mut self, declared: &Declared, item: Item, cx: &mut Cx<'_>) {
         let mut effects = Vec::new();
         let applied: (String, Generation) = (declared.uid.clone(), declared.generation);
-        let epoch = cx.shared.epochs.of(Shard::of(&self.jid));
-        let room = Room::create(declared.clone(), epoch, cx.shared.site.clone(), cx.now, &mut effects);
+        let room = Room::create(declared.clone(), self.epoch, cx.shared.site.clone(), cx.now, &mut effects);
         self.live(room, cx);
         self.settle(effects, Entry { item: Some(item), applied: Some(applied), ..Entry::default() }, cx);
         self.tell_all(cx);
@@ -184,8 +186,7 @@ impl Slot {
         let lazy = self.lazy.take();
         let rows = if lazy.is_empty() { rows } else { lazy.iter().map(|lazy| lazy.row.clone()).chain(rows).collect() };
         self.sent.push_back((ticket, lazy));
-        let shard = Shard::of(&self.jid);
-        let (epoch, fresh) = (cx.shared.epochs.of(shard), std::mem::take(&mut self.fresh));
+        let (shard, epoch, fresh) = (self.shard, self.epoch, std::mem::take(&mut self.fresh));
         cx.out.push(Out::Submit { ticket, room, shard, epoch, fresh, routed, rows });
         Some(ticket)
     }

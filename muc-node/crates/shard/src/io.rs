@@ -1,10 +1,12 @@
 //! What goes into the shard and what comes out of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jid::{BareJid, Jid};
+use warren_model::ids::SHARDS;
 use warren_model::{
     Batch, Epoch, Generation, Incarnation, Lane, LogRow, RoomId, RoomRows, Routed, Row, Seq, Shard, Ticket,
 };
@@ -56,28 +58,37 @@ pub struct Breakage {
     pub room: warren_room::Breakage,
 }
 
-/// Under which ownership decisions are made: each shard has an epoch of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Epochs {
-    /// By number of the shard; those behind the end have `rest`.
-    each: Box<[Epoch]>,
-    rest: Epoch,
-}
+/// Which shards are ours, and under which ownership decisions about their rooms are made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Epochs(BTreeMap<Shard, Epoch>);
 
 impl Epochs {
-    /// The same for all: one pod has the whole store.
+    /// All shards, under the same: one pod has the whole store.
     pub fn all(epoch: Epoch) -> Self {
-        Self { each: Box::default(), rest: epoch }
+        Self((0..SHARDS).map(|n| (Shard(n), epoch)).collect())
     }
 
-    /// One for each shard, by number.
+    /// No shard.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One for each shard, by number; those behind the last one are not ours.
     pub fn each(epochs: impl IntoIterator<Item = Epoch>) -> Self {
-        Self { each: epochs.into_iter().collect(), rest: Epoch(0) }
+        Self((0..SHARDS).map(Shard).zip(epochs).collect())
     }
 
-    /// That of a shard.
-    pub fn of(&self, shard: Shard) -> Epoch {
-        usize::try_from(shard.0).ok().and_then(|at| self.each.get(at)).copied().unwrap_or(self.rest)
+    /// That of a shard, if it is ours.
+    pub fn of(&self, shard: Shard) -> Option<Epoch> {
+        self.0.get(&shard).copied()
+    }
+
+    pub(crate) fn insert(&mut self, shard: Shard, epoch: Epoch) {
+        self.0.insert(shard, epoch);
+    }
+
+    pub(crate) fn remove(&mut self, shard: Shard) {
+        self.0.remove(&shard);
     }
 }
 
@@ -184,6 +195,18 @@ pub enum In {
     Tick,
     /// The pod is about to end: rows that may wait do not any more.
     Flush,
+    /// These are ours from now on. A shard that is ours under a lower epoch is taken away first; one that is ours under this or a
+    /// higher one stays as it is. Whatever comes for a room of a shard that is not ours is ignored, but a stanza without a source
+    /// comes back as [`Out::Unhandled`].
+    Own(Vec<(Shard, Epoch)>),
+    /// These are not ours any more: their rooms are gone at once, with all that waits. Nothing of them is released and no source
+    /// hears of it. Stanzas without a source that no room has taken come back as [`Out::Unhandled`].
+    Disown(Vec<Shard>),
+    /// These are about to go: their rooms decide nothing any more, and what they have decided is written and released. Inputs wait.
+    /// Answered by [`Out::Frozen`], once for each shard that is ours and not frozen yet.
+    Freeze(Vec<Shard>),
+    /// These stay: their rooms handle what has waited.
+    Thaw(Vec<Shard>),
 }
 
 /// What the shard wants done.
@@ -269,6 +292,15 @@ pub enum Out {
         /// For people.
         why: String,
     },
+    /// A stanza without a source that no room has taken, and none here will.
+    Unhandled {
+        /// Bare form of its `to`.
+        room: BareJid,
+        /// The stanza.
+        stanza: Stanza,
+    },
+    /// Nothing is outstanding in this shard: what its rooms have decided is durable and released.
+    Frozen(Shard),
     /// Fenced: nothing comes any more, and the pod must stop.
     Dead,
 }

@@ -6,6 +6,8 @@
 //!   inputs are handled again in order. One whose own ticket fails again is refused; the rest goes on.
 //! - **A routed stanza happens once.** Its number is written with what it leaves; who routed it is told when it is handled, and a
 //!   repeat changes nothing.
+//! - **Which shards are ours changes.** One that goes as planned is frozen first: its rooms decide nothing any more, and
+//!   what they have decided is released. One that is taken away goes with all that waits.
 //! - **A room that is not in memory is loaded at the first input.** Inputs are parked meanwhile; a request that waits
 //!   for too long is answered `remote-server-timeout`, never anything that makes a client leave.
 //!
@@ -14,7 +16,7 @@
 //! complete in order, and after one that failed all later ones fail, up to one that is `fresh`.
 //!
 //! One input at a time: `slot` has what comes in and what is due, `act` what the room does, `life` how it is loaded,
-//! dropped and ends, `barrier` what waits, `parked` what was not handled yet.
+//! dropped and ends, `owned` which shards are ours, `barrier` what waits, `parked` what was not handled yet.
 
 mod act;
 mod barrier;
@@ -24,6 +26,7 @@ mod item;
 mod lazy;
 mod life;
 mod numbers;
+mod owned;
 mod parked;
 mod refuse;
 mod shared;
@@ -82,6 +85,9 @@ impl Shard {
         match input {
             In::Stanza { room, stanza, source } => {
                 let routed = source.map(|(source, n)| Routed { source, n });
+                if routed.is_none() && !self.is_ours(&room) {
+                    return out.push(Out::Unhandled { room, stanza });
+                }
                 self.at(room, now, out, |slot, cx| slot.stanza(stanza, routed, cx));
             }
             In::Declare(declared) => {
@@ -108,6 +114,9 @@ impl Shard {
             In::Replay { room, remote, after } => {
                 self.at(room, now, out, |slot, cx| slot.replay(remote, after, cx));
             }
+            In::Loaded { room, .. } | In::LoadFailed { room, .. } if self.shared.stale_loads.remove(&room) => {
+                self.known(&room, now, out, |slot, cx| slot.ask_for_room(cx));
+            }
             In::Loaded { room, rows } => self.known(&room, now, out, |slot, cx| slot.loaded(rows, cx)),
             In::LoadFailed { room, why: _ } => self.known(&room, now, out, |slot, cx| slot.load_failed(cx)),
             In::Page { room: _, read, rows } => {
@@ -130,6 +139,10 @@ impl Shard {
                     self.on(key, now, out, |slot, cx| slot.failed(ticket, &why, cx));
                 }
             }
+            In::Own(shards) => self.own(shards, out),
+            In::Disown(shards) => self.disown(&shards.into_iter().collect(), out),
+            In::Freeze(shards) => self.freeze(shards, now, out),
+            In::Thaw(shards) => self.thaw(shards, now, out),
             In::Flush => self.each(now, out, Slot::flush),
             In::Fenced => {
                 self.die();
@@ -174,14 +187,16 @@ impl Shard {
         self.bytes = 0;
     }
 
-    /// Something for a room, whether it is in memory or not.
+    /// Something for a room of ours, whether it is in memory or not.
     fn at(&mut self, room: BareJid, now: Now, out: &mut Vec<Out>, f: impl FnOnce(&mut Slot, &mut Cx<'_>)) {
         if let Some(key) = self.names.get(&room) {
             return self.on(*key, now, out, f);
         }
+        let shard = warren_model::Shard::of(&room);
+        let Some(epoch) = self.shared.epochs.of(shard) else { return };
         self.last_slot += 1;
         let key = SlotKey(self.last_slot);
-        let slot = Slot::new(key, room.clone(), &mut Cx { shared: &mut self.shared, now, out });
+        let slot = Slot::new(key, room.clone(), (shard, epoch), &mut Cx { shared: &mut self.shared, now, out });
         self.names.insert(room, key);
         self.slots.insert(key, slot);
         self.on(key, now, out, f);
@@ -217,7 +232,12 @@ impl Shard {
     fn visit(&mut self, key: SlotKey, now: Now, out: &mut Vec<Out>, f: impl FnOnce(&mut Slot, &mut Cx<'_>)) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let bytes = slot.bytes();
-        f(slot, &mut Cx { shared: &mut self.shared, now, out });
+        let cx = &mut Cx { shared: &mut self.shared, now, out };
+        f(slot, cx);
+        if slot.frozen {
+            slot.flush(cx);
+            slot.say_if_frozen(cx);
+        }
         self.bytes = self.bytes - bytes + slot.bytes();
         let due = if matches!(slot.state, State::Gone) { None } else { slot.deadline(&self.shared.settings) };
         self.deadlines.set(key, slot.timer, due);

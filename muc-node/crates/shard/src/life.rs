@@ -1,6 +1,6 @@
 //! How a room comes into memory, is dropped when a ticket fails, and goes.
 
-use warren_model::{RoomRows, Shard, Ticket};
+use warren_model::{RoomRows, Ticket};
 use warren_room::{Input, Room};
 
 use crate::barrier::Entry;
@@ -13,7 +13,14 @@ impl Slot {
     /// Asks the store for the room.
     pub(crate) fn load(&mut self, cx: &mut Cx<'_>) {
         self.state = State::Loading;
-        cx.out.push(Out::Load { room: self.jid.clone() });
+        self.ask_for_room(cx);
+    }
+
+    /// Asks, unless an answer is on its way that is to be ignored: two could not be told apart.
+    pub(crate) fn ask_for_room(&self, cx: &mut Cx<'_>) {
+        if matches!(self.state, State::Loading) && !cx.shared.stale_loads.contains(&self.jid) {
+            cx.out.push(Out::Load { room: self.jid.clone() });
+        }
     }
 
     /// The store has answered.
@@ -24,13 +31,15 @@ impl Slot {
         // Who has waited for too long has been promised an answer by now, and must not get two.
         self.expire(cx);
         match rows {
-            Some(rows) => self.revive(rows, cx),
-            None => self.absent(cx),
+            // It is there to write what may wait, or it is not needed now.
+            Some(rows) if !self.frozen || !self.lazy.is_empty() => self.revive(rows, cx),
+            _ if self.frozen => {
+                self.lazy.take();
+                self.state = State::Waiting;
+            }
+            _ => self.absent(cx),
         }
-        while matches!(self.state, State::Live(_)) {
-            let Some(item) = self.parked.pop() else { break };
-            self.run(item, cx);
-        }
+        self.run_parked(cx);
     }
 
     fn revive(&mut self, mut rows: RoomRows, cx: &mut Cx<'_>) {
@@ -38,18 +47,19 @@ impl Slot {
         self.numbers.loaded(&rows.routed);
         let peers = !rows.peerings.is_empty();
         let mut effects = Vec::new();
-        let epoch = cx.shared.epochs.of(Shard::of(&self.jid));
-        let room = Room::load(rows, epoch, cx.shared.site.clone(), cx.now, &mut effects);
+        let room = Room::load(rows, self.epoch, cx.shared.site.clone(), cx.now, &mut effects);
         self.live(room, cx);
         self.settle(effects, Entry::default(), cx);
+        self.replays.values_mut().for_each(|replay| replay.begun = false);
+        if self.frozen {
+            return;
+        }
         if peers {
             // What the allow-list said while the room was not in memory.
             self.act(Input::Site(cx.shared.site.clone()), None, cx);
         }
         self.tell_all(cx);
-        for (remote, replay) in self.replays.clone() {
-            self.act(Input::Replay { remote, after: replay.after }, None, cx);
-        }
+        self.begin_replays(cx);
     }
 
     /// There is no such room, unless a declaration waits for it.
@@ -82,8 +92,18 @@ impl Slot {
         if !matches!(self.state, State::Loading) {
             return;
         }
-        let wanted = self.woken || !self.parked.is_empty() || !self.replays.is_empty() || !self.lazy.is_empty();
-        self.state = if wanted { State::Resting(cx.now.mono + RETRY) } else { State::Gone };
+        self.state = if self.frozen && self.lazy.is_empty() {
+            State::Waiting
+        } else if self.is_wanted() {
+            State::Resting(cx.now.mono + RETRY)
+        } else {
+            State::Gone
+        };
+    }
+
+    /// Whether a room that is not in memory has to be.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.woken || !self.parked.is_empty() || !self.replays.is_empty() || !self.lazy.is_empty()
     }
 
     /// A ticket will never be durable. The room has decided things that are not so, and is dropped with all that it
@@ -145,7 +165,9 @@ impl Slot {
         let items = kept.into_iter().filter_map(|entry| entry.item);
         let again: Vec<_> = items.filter(|item| item.strikes < item.patience()).collect();
         self.parked.put_back(again.into_iter());
-        if rest {
+        if self.frozen && self.lazy.is_empty() {
+            self.state = State::Waiting;
+        } else if rest {
             self.state = State::Resting(cx.now.mono + RETRY);
         } else {
             self.load(cx);
@@ -162,6 +184,8 @@ impl Slot {
         }
         if self.parked.is_empty() {
             self.state = State::Gone;
+        } else if self.frozen {
+            self.state = State::Waiting;
         } else {
             self.load(cx);
         }

@@ -1,13 +1,15 @@
 //! What all rooms of a shard share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use warren_model::Ticket;
+use jid::BareJid;
+use warren_model::{Shard, Ticket};
 use warren_room::{ReadId, Site};
 use warren_xmpp::cast::PathState;
 
 use crate::io::{Epochs, Settings};
+use crate::owned::Freeze;
 use crate::slot::SlotKey;
 
 #[derive(Debug)]
@@ -21,6 +23,9 @@ pub(crate) struct Shared {
     pub tickets: BTreeMap<Ticket, SlotKey>,
     /// Whose read it is, of those whose answer still matters.
     pub reads: BTreeMap<ReadId, SlotKey>,
+    /// Rooms that were taken away while they were loaded: the answer is too old for whoever comes next.
+    pub stale_loads: BTreeSet<BareJid>,
+    pub frozen: BTreeMap<Shard, Freeze>,
     last_ticket: u64,
     last_read: u64,
 }
@@ -34,6 +39,8 @@ impl Shared {
             paths: BTreeMap::new(),
             tickets: BTreeMap::new(),
             reads: BTreeMap::new(),
+            stale_loads: BTreeSet::new(),
+            frozen: BTreeMap::new(),
             last_ticket: 0,
             last_read: 0,
         }

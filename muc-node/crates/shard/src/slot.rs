@@ -1,12 +1,12 @@
 //! One room with its kept inputs, waiting effects and unanswered tickets. What comes in and when something is due
 //! stands here, lives and deaths of the room in `life`, what the room does in `act`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jid::BareJid;
-use warren_model::{Batch, Lane, LogRow, Now, Routed, Seq, Ticket};
+use warren_model::{Batch, Epoch, Lane, LogRow, Now, Routed, Seq, Shard, Ticket};
 use warren_room::{Input, ReadId, Room};
 use warren_xmpp::Stanza;
 use warren_xmpp::cast::PathState;
@@ -36,6 +36,8 @@ pub(crate) enum State {
     Loading,
     /// The store is asked again then.
     Resting(Duration),
+    /// The store is asked when the shard is frozen no more.
+    Waiting,
     /// It takes inputs.
     Live(Box<Room>),
     /// It has ended, as soon as its last ticket is done.
@@ -69,6 +71,8 @@ pub(crate) struct Asked {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Replay {
     pub after: Seq,
+    /// The room that is there has been told.
+    pub begun: bool,
     /// Which of the replays of that domain.
     pub nth: u64,
 }
@@ -77,6 +81,11 @@ pub(crate) struct Replay {
 pub(crate) struct Slot {
     pub key: SlotKey,
     pub jid: BareJid,
+    pub shard: Shard,
+    /// That of the shard as long as the slot lives.
+    pub epoch: Epoch,
+    /// The room takes nothing and decides nothing.
+    pub frozen: bool,
     pub state: State,
     pub barrier: Barrier,
     pub parked: Parked,
@@ -86,8 +95,8 @@ pub(crate) struct Slot {
     pub sent: VecDeque<(Ticket, Vec<LazyRow>)>,
     /// Lazy rows of tickets that failed while others are not answered.
     pub unwritten: Vec<LazyRow>,
-    /// Domains of which the room was told that they are not Up.
-    pub told: BTreeSet<Box<str>>,
+    /// What the room was told of paths that are not Up.
+    pub told: BTreeMap<Box<str>, PathState>,
     pub replays: BTreeMap<Box<str>, Replay>,
     pub next_replay: u64,
     pub reads: BTreeMap<ReadId, Asked>,
@@ -104,20 +113,22 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// A slot whose room is being loaded.
-    pub(crate) fn new(key: SlotKey, jid: BareJid, cx: &mut Cx<'_>) -> Self {
-        cx.out.push(Out::Load { room: jid.clone() });
-        Self {
+    /// A slot whose room is being loaded, or will be when its shard is frozen no more.
+    pub(crate) fn new(key: SlotKey, jid: BareJid, (shard, epoch): (Shard, Epoch), cx: &mut Cx<'_>) -> Self {
+        let mut slot = Self {
             key,
             jid,
-            state: State::Loading,
+            shard,
+            epoch,
+            frozen: cx.shared.frozen.contains_key(&shard),
+            state: State::Waiting,
             barrier: Barrier::default(),
             parked: Parked::default(),
             numbers: Numbers::default(),
             lazy: Lazy::default(),
             sent: VecDeque::new(),
             unwritten: Vec::new(),
-            told: BTreeSet::new(),
+            told: BTreeMap::new(),
             replays: BTreeMap::new(),
             next_replay: 0,
             reads: BTreeMap::new(),
@@ -127,7 +138,11 @@ impl Slot {
             timer: None,
             not_before: Duration::ZERO,
             idle_since: None,
+        };
+        if !slot.frozen {
+            slot.load(cx);
         }
+        slot
     }
 
     pub(crate) fn room(&self) -> Option<&Room> {
@@ -167,17 +182,33 @@ impl Slot {
 
     /// An input: handled now if there is a room, else parked.
     pub(crate) fn take(&mut self, item: Item, cx: &mut Cx<'_>) {
-        if matches!(self.state, State::Live(_)) {
+        if self.takes_inputs() {
             self.run(item, cx);
         } else {
             self.parked.push(item);
         }
     }
 
+    /// Whether inputs go to the room, and not to those that wait.
+    pub(crate) fn takes_inputs(&self) -> bool {
+        matches!(self.state, State::Live(_)) && !self.frozen
+    }
+
+    /// The room takes what has waited, as long as it takes anything.
+    pub(crate) fn run_parked(&mut self, cx: &mut Cx<'_>) {
+        while self.takes_inputs() {
+            let Some(item) = self.parked.pop() else { break };
+            self.run(item, cx);
+        }
+    }
+
     /// The path to a domain changed its state.
     pub(crate) fn path(&mut self, remote: &str, state: PathState, cx: &mut Cx<'_>) {
         let State::Live(room) = &self.state else { return };
-        if self.told.contains(remote) || room.remotes().any(|known| known == remote) {
+        if self.frozen {
+            return;
+        }
+        if self.told.contains_key(remote) || room.remotes().any(|known| known == remote) {
             self.tell(remote, state, cx);
         }
     }
@@ -186,7 +217,7 @@ impl Slot {
         if state == PathState::Up {
             self.told.remove(remote);
         } else {
-            self.told.insert(remote.into());
+            self.told.insert(remote.into(), state);
         }
         self.act(Input::Path { remote: remote.into(), state }, None, cx);
     }
@@ -195,12 +226,31 @@ impl Slot {
     /// replaces it.
     pub(crate) fn replay(&mut self, remote: Box<str>, after: Seq, cx: &mut Cx<'_>) {
         self.next_replay += 1;
-        self.replays.insert(remote.clone(), Replay { after, nth: self.next_replay });
-        self.act(Input::Replay { remote, after }, None, cx);
+        self.replays.insert(remote, Replay { after, begun: false, nth: self.next_replay });
+        self.begin_replays(cx);
+    }
+
+    /// Tells the room of replays that it does not know of.
+    pub(crate) fn begin_replays(&mut self, cx: &mut Cx<'_>) {
+        if !self.takes_inputs() {
+            return;
+        }
+        let mut begun = Vec::new();
+        for (remote, replay) in self.replays.iter_mut().filter(|(_, replay)| !replay.begun) {
+            replay.begun = true;
+            begun.push((remote.clone(), replay.after));
+        }
+        for (remote, after) in begun {
+            self.act(Input::Replay { remote, after }, None, cx);
+        }
     }
 
     /// Rows that were read.
     pub(crate) fn page(&mut self, read: ReadId, rows: Vec<LogRow>, cx: &mut Cx<'_>) {
+        if self.frozen {
+            // It would make the room go on. It is read again if the room stays.
+            return self.read_again(read, cx.now.mono);
+        }
         cx.shared.reads.remove(&read);
         if let Some(asked) = self.reads.remove(&read) {
             self.act(Input::Page { read: asked.wanted.read, rows }, None, cx);
@@ -208,8 +258,12 @@ impl Slot {
     }
 
     pub(crate) fn page_failed(&mut self, read: ReadId, cx: &Cx<'_>) {
+        self.read_again(read, cx.now.mono + RETRY);
+    }
+
+    fn read_again(&mut self, read: ReadId, at: Duration) {
         if let Some(asked) = self.reads.get_mut(&read) {
-            asked.again = Some(cx.now.mono + RETRY);
+            asked.again = Some(at);
         }
     }
 
@@ -236,6 +290,9 @@ impl Slot {
         self.expire(cx);
         if matches!(self.state, State::Resting(until) if until <= now) {
             self.load(cx);
+        }
+        if self.frozen {
+            return;
         }
         if self.room_deadline().is_some_and(|at| at <= now) {
             self.act(Input::Tick, None, cx);
@@ -278,7 +335,7 @@ impl Slot {
 
     /// When [`Slot::tick`] is due.
     pub(crate) fn deadline(&self, settings: &Settings) -> Option<Duration> {
-        let live = matches!(self.state, State::Live(_));
+        let waits = !self.takes_inputs();
         let resting = match self.state {
             State::Resting(until) => Some(until),
             _ => None,
@@ -286,9 +343,9 @@ impl Slot {
         [
             self.room_deadline(),
             self.lazy_deadline(settings),
-            self.parked.deadline(settings.parked).filter(|_| !live),
+            self.parked.deadline(settings.parked).filter(|_| waits),
             resting,
-            self.reads.values().filter_map(|asked| asked.again).min(),
+            self.reads.values().filter_map(|asked| asked.again).min().filter(|_| !self.frozen),
             self.idle_since.map(|since| since + settings.idle),
         ]
         .into_iter()
@@ -298,7 +355,7 @@ impl Slot {
 
     fn room_deadline(&self) -> Option<Duration> {
         match &self.state {
-            State::Live(room) => room.next_deadline().map(|at| at.max(self.not_before)),
+            State::Live(room) if !self.frozen => room.next_deadline().map(|at| at.max(self.not_before)),
             _ => None,
         }
     }
@@ -310,7 +367,8 @@ impl Slot {
 
     fn is_idle(&self) -> bool {
         let State::Live(room) = &self.state else { return false };
-        self.barrier.is_empty()
+        !self.frozen
+            && self.barrier.is_empty()
             && self.sent.is_empty()
             && self.lazy.is_empty()
             && self.reads.is_empty()

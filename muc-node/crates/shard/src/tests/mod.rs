@@ -2,6 +2,7 @@
 
 mod life;
 mod model;
+mod owned;
 mod routed;
 mod stories;
 mod world;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use warren_model::{LogKind, Seq};
 use warren_xmpp::cast::PathState;
 
-use super::world::{ROOM, World, declared, message, room, settings, site};
+use super::world::{ROOM, World, declared, message, room, settings, shard, site};
 use crate::{In, Settings};
 
 #[derive(Clone, Debug)]
@@ -32,6 +32,12 @@ enum Op {
     Again(u8, bool),
     /// The pod dies, perhaps after some commits of which it did not hear, and another one goes on.
     FailOver(u8),
+    /// The same within one pod: the shard goes, and comes back before the answers about its tickets do.
+    Seize(u8),
+    Freeze,
+    Thaw,
+    /// A planned move, to the same pod.
+    Move,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -54,6 +60,10 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..3000_u16).prop_map(Op::Pass),
         2 => (0..2_u8, any::<bool>()).prop_map(|(source, all)| Op::Again(source, all)),
         1 => (0..3_u8).prop_map(Op::FailOver),
+        1 => (0..3_u8).prop_map(Op::Seize),
+        2 => Just(Op::Freeze),
+        3 => Just(Op::Thaw),
+        1 => Just(Op::Move),
     ]
 }
 
@@ -70,6 +80,20 @@ struct Ran {
     since: Option<(usize, Seq)>,
     /// Messages that may have been refused by a pod that died before it said so.
     overtaken: Vec<String>,
+    /// How much had been said when the owner that is there began.
+    begun: usize,
+}
+
+/// The room has another owner: who was sent to the last one goes to this one.
+fn begin(world: &mut World) -> usize {
+    let begun = world.said.len();
+    // Whether it is a repeat is known when it is there.
+    world.give(In::Wake { room: room(ROOM) });
+    while world.load() {}
+    world.give_back();
+    world.route_again(0, 0);
+    world.route_again(1, 0);
+    begun
 }
 
 /// Who routes the stanzas of a user; one user's come from nowhere.
@@ -91,6 +115,7 @@ fn run(ops: &[Op]) -> Ran {
     world.give(In::Declare(declared(ROOM, 1, 1)));
     world.drain();
     let (mut spoken, mut generation, mut since, mut overtaken) = (Vec::new(), 1, None, Vec::new());
+    let mut begun = 0;
     for op in ops {
         match op {
             Op::Join(n) => {
@@ -143,14 +168,43 @@ fn run(ops: &[Op]) -> Ran {
                 overtaken.extend(world.overtaken());
                 world.restart(site(None));
                 since = Some((world.said.len(), world.log(ROOM).last().map_or(Seq(0), |row| row.seq)));
-                // Whether it is a repeat is known when it is there.
-                world.give(In::Wake { room: room(ROOM) });
-                world.load();
-                world.route_again(0, 0);
-                world.route_again(1, 0);
+                begun = begin(&mut world);
+            }
+            Op::Seize(committed) => {
+                let mut late = Vec::new();
+                for _ in 0..*committed {
+                    late.extend(world.commit_silently());
+                }
+                let lost = world.queue.drain(..).map(|lost| lost.ticket);
+                late.extend(lost.map(|ticket| In::Failed { ticket, why: "it was not ours any more".into() }));
+                overtaken.extend(world.overtaken());
+                world.own();
+                since = Some((world.said.len(), world.log(ROOM).last().map_or(Seq(0), |row| row.seq)));
+                for answer in late {
+                    world.give(answer);
+                }
+                assert_eq!(world.said[since.unwrap_or_default().0..], [""; 0], "answers that nobody waits for");
+                begun = begin(&mut world);
+            }
+            Op::Freeze => world.give(In::Freeze(vec![shard()])),
+            Op::Thaw => world.give(In::Thaw(vec![shard()])),
+            Op::Move => {
+                let frozen = |world: &World| world.said.iter().filter(|said| said.starts_with("Frozen")).count();
+                world.give(In::Thaw(vec![shard()]));
+                let before = frozen(&world);
+                world.give(In::Freeze(vec![shard()]));
+                while frozen(&world) == before {
+                    assert!(world.load() || world.commit() || world.next(), "the shard never stands still");
+                }
+                assert!(world.queue.is_empty());
+                world.give(In::Disown(vec![shard()]));
+                assert_eq!((world.shard.rooms().count(), world.shard.queued_bytes()), (0, 0));
+                world.own();
+                begun = begin(&mut world);
             }
         }
     }
+    world.give(In::Thaw(vec![shard()]));
     // In the end the store works.
     world.drain();
     for _ in 0..50 {
@@ -159,11 +213,11 @@ fn run(ops: &[Op]) -> Ran {
         }
         world.drain();
     }
-    Ran { world, spoken, since, overtaken }
+    Ran { world, spoken, since, overtaken, begun }
 }
 
 fn check(ops: &[Op]) {
-    let Ran { world, spoken, since, overtaken } = run(ops);
+    let Ran { world, spoken, since, overtaken, begun } = run(ops);
     assert_eq!(world.shard.queued_bytes(), 0);
     assert_eq!(world.shard.next_deadline(), None);
     assert!(world.queue.is_empty() && world.loads.is_empty() && world.reads.is_empty());
@@ -213,9 +267,9 @@ fn check(ops: &[Op]) {
     for remote in ["home0.lit", "home1.lit"] {
         let marks = |mark: &str| {
             let mark = format!("Replay {{ remote: \"{remote}\", mark: {mark} }}");
-            world.said[since..].iter().rposition(|said| *said == mark)
+            world.said[begun..].iter().rposition(|said| *said == mark)
         };
-        let takes_over = |op: &Op| matches!(op, Op::FailOver(_));
+        let takes_over = |op: &Op| matches!(op, Op::FailOver(_) | Op::Seize(_) | Op::Move);
         let ops = &ops[ops.iter().rposition(takes_over).unwrap_or(0)..];
         let asked = ops.iter().any(|op| matches!(op, Op::Replay(d) if remote == format!("home{d}.lit")));
         assert!(!asked || marks("End").is_some(), "{remote} waits for its replay");

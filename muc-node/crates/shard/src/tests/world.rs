@@ -54,6 +54,10 @@ pub struct World {
     /// How often routed stanzas were given in and not answered yet.
     pub owed: BTreeMap<(Incarnation, u64), u32>,
     last_n: u64,
+    /// Of the shard of the room.
+    pub epoch: Epoch,
+    /// Stanzas that came back.
+    pub back: Vec<(BareJid, Stanza)>,
 }
 
 /// The site, perhaps with a peer that is suspended or not.
@@ -118,12 +122,15 @@ impl World {
             kept: BTreeMap::new(),
             owed: BTreeMap::new(),
             last_n: 0,
+            epoch: Epoch(9),
+            back: Vec::new(),
         }
     }
 
     /// The pod starts again, and finds what was stored.
     pub fn restart(&mut self, site: Site) {
-        self.shard = Shard::new(self.settings, Epochs::all(Epoch(9)), Arc::new(site));
+        self.epoch.0 += 1;
+        self.shard = Shard::new(self.settings, Epochs::all(self.epoch), Arc::new(site));
         self.queue.clear();
         self.loads.clear();
         self.reads.clear();
@@ -157,7 +164,7 @@ impl World {
         match out {
             Out::Load { room } => self.loads.push_back(room),
             Out::Submit { ticket, room, shard, epoch, fresh, routed, rows } => {
-                assert_eq!(epoch, Epoch(9));
+                assert_eq!(epoch, self.epoch);
                 assert!(shard.0 < warren_model::ids::SHARDS && !rows.is_empty());
                 if fresh {
                     self.banned.remove(&room);
@@ -200,6 +207,10 @@ impl World {
                 self.kept.remove(&(source, n));
                 self.said.push(format!("handled {n}"));
             }
+            Out::Unhandled { room, stanza } => {
+                self.said.push(format!("back: {}", stanza.head.id.as_deref().unwrap_or_default()));
+                self.back.push((room, stanza));
+            }
             Out::Reply { to, bytes } => self.said.push(format!("reply to {to}: {}", text(&bytes))),
             other => self.said.push(format!("{other:?}")),
         }
@@ -238,6 +249,21 @@ impl World {
             .flat_map(|row| self.kept.range((row.source, 0)..=(row.source, row.n)))
             .filter_map(|(_, stanza)| stanza.head.id.as_ref().map(ToString::to_string))
             .collect()
+    }
+
+    /// The shard of the room comes to us under the next epoch; what was given in before is owed by nobody any more.
+    pub fn own(&mut self) {
+        self.epoch.0 += 1;
+        self.owed.clear();
+        self.banned.clear();
+        self.give(In::Own(vec![(shard(), self.epoch)]));
+    }
+
+    /// What came back is given in again.
+    pub fn give_back(&mut self) {
+        for (room, stanza) in std::mem::take(&mut self.back) {
+            self.give(In::Stanza { room, stanza, source: None });
+        }
     }
 
     /// Routed stanzas that were given in and not answered.
@@ -435,6 +461,11 @@ impl World {
     pub fn heard(&mut self) -> String {
         std::mem::take(&mut self.said).join("\n")
     }
+}
+
+/// The shard of the room.
+pub fn shard() -> warren_model::Shard {
+    warren_model::Shard::of(&room(ROOM))
 }
 
 /// A message to the room.
