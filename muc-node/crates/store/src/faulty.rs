@@ -2,6 +2,10 @@
 //!
 //! A transaction is *in flight*, then *durable*, then *answered*; a fault is a step left out. The simulator makes
 //! every choice (there is no randomness in here) and a stall is simply a transaction that nobody moves on.
+//!
+//! Several pods have transactions in flight at the same time, one on each lane. Where a real store makes a take-over or
+//! a move wait for the commit in flight, the simulator finishes or aborts it first ([`Faulty::in_flight_of`] tells
+//! which) or leaves it: then it had not come as far as its fences, and will not pass them.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +20,8 @@ pub struct TxId(pub u64);
 #[derive(Clone, Debug)]
 struct Tx {
     lane: Lane,
+    /// Who has the lane; `None`: there was no such lane.
+    owner: Option<Incarnation>,
     /// `None`: decided, but its answer was lost.
     work: Option<Vec<Work>>,
     /// Last batch of the lane that its owner knows of.
@@ -47,6 +53,15 @@ impl Faulty {
         self.durable = earlier;
     }
 
+    /// The server of the store is gone, and another one is in its place that has only what was there earlier. Nothing
+    /// that was in flight happened, and nobody was answered: all of it is to be resolved.
+    pub fn fail_over(&mut self, earlier: Model) {
+        self.durable = earlier;
+        for tx in self.open.values_mut() {
+            tx.work = None;
+        }
+    }
+
     /// A take-over, at once. A transaction in flight either was moved on before, or finds its lane closed.
     pub fn take_over(&mut self, incarnation: Incarnation, now: UnixMs) -> Ownership {
         self.durable.take_over(incarnation, now)
@@ -68,13 +83,25 @@ impl Faulty {
             return Err(work);
         }
         self.last += 1;
-        self.open.insert(TxId(self.last), Tx { lane, work: Some(work), known });
+        let owner = self.durable.lanes().into_iter().find(|row| row.lane == lane).map(|row| row.incarnation);
+        self.open.insert(TxId(self.last), Tx { lane, owner, work: Some(work), known });
         Ok(TxId(self.last))
     }
 
     /// Transactions that can be moved on.
     pub fn in_flight(&self) -> impl Iterator<Item = TxId> {
         self.open.iter().filter(|(_, tx)| tx.work.is_some()).map(|(id, _)| *id)
+    }
+
+    /// Transactions of a pod that can be moved on.
+    pub fn in_flight_of(&self, incarnation: Incarnation) -> impl Iterator<Item = TxId> {
+        let its = move |tx: &Tx| tx.work.is_some() && tx.owner == Some(incarnation);
+        self.open.iter().filter(move |(_, tx)| its(tx)).map(|(id, _)| *id)
+    }
+
+    /// The transaction of a lane whose answer was lost and that was not resolved yet.
+    pub fn unresolved_on(&self, lane: Lane) -> Option<TxId> {
+        self.open.iter().find(|(_, tx)| tx.work.is_none() && tx.lane == lane).map(|(id, _)| *id)
     }
 
     /// Transactions whose answer was lost and that were not resolved yet.
@@ -122,6 +149,19 @@ impl Faulty {
     /// becomes durable if its bit of `fates` is set (the first one has bit 0) or vanishes; nobody is answered.
     pub fn crash(&mut self, fates: u64) {
         let dying = std::mem::take(&mut self.open);
+        self.die(dying, fates);
+    }
+
+    /// As [`Faulty::crash`], for one pod of several. The server may notice later than the pod dies: then this comes just
+    /// before it is taken over, which waits for it.
+    pub fn crash_of(&mut self, incarnation: Incarnation, fates: u64) {
+        let (dying, left) =
+            std::mem::take(&mut self.open).into_iter().partition(|(_, tx)| tx.owner == Some(incarnation));
+        self.open = left;
+        self.die(dying, fates);
+    }
+
+    fn die(&mut self, dying: BTreeMap<TxId, Tx>, fates: u64) {
         let in_flight = dying.into_values().filter_map(|tx| Some((tx.lane, tx.work?)));
         for (n, (lane, work)) in in_flight.enumerate() {
             if n < 64 && fates >> n & 1 == 1 {

@@ -63,7 +63,7 @@ pub use cluster::{
 pub use error::{CommitError, StoreError};
 pub use faulty::{Faulty, TxId};
 pub use memory::Memory;
-pub use model::Model;
+pub use model::{Breakage, Model};
 pub use postgres::{Postgres, PostgresCluster, PostgresOptions, PostgresReader};
 pub use queue::{Completion, LaneQueue, Limits, Step};
 pub use reader::{ReadRequest, Readers};

@@ -35,6 +35,17 @@ pub struct Model {
     pods: BTreeMap<Incarnation, PodRow>,
     /// Shards and links that ever had an owner.
     owned: BTreeMap<Thing, (Option<Incarnation>, Epoch)>,
+    breakage: Breakage,
+}
+
+/// Guards that are left out on purpose. Only the simulator sets them, to show that it would notice if one were missing;
+/// no other store has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Breakage {
+    /// Commits on closed lanes are taken, and resolved, as on open ones. (A lane that was trimmed away stays closed.)
+    pub lane_fence_off: bool,
+    /// Works that were decided under an old epoch of their shard are taken.
+    pub epoch_check_off: bool,
 }
 
 /// Domain and localpart, in the order of lists.
@@ -97,6 +108,11 @@ impl Model {
         Self::default()
     }
 
+    /// For the simulator, see [`Breakage`]. Copies of the store are broken alike.
+    pub fn break_on_purpose(&mut self, breakage: Breakage) {
+        self.breakage = breakage;
+    }
+
     /// As [`Backend::take_over`].
     pub fn take_over(&mut self, incarnation: Incarnation, now: UnixMs) -> Ownership {
         for lane in self.lanes.values_mut() {
@@ -144,14 +160,18 @@ impl Model {
     /// As [`Backend::resolve`].
     pub fn resolve(&self, lane: Lane, known: Batch) -> Resolved {
         match self.lanes.get(&lane) {
-            Some(row) if row.open && row.batch.0 == known.0 + 1 => Resolved::Done(row.batch),
-            Some(row) if row.open && row.batch == known => Resolved::NotDone,
+            Some(row) if self.takes(row) && row.batch.0 == known.0 + 1 => Resolved::Done(row.batch),
+            Some(row) if self.takes(row) && row.batch == known => Resolved::NotDone,
             _ => Resolved::Fenced,
         }
     }
 
     fn fence(&self, lane: Lane) -> Result<(), CommitError> {
-        if self.lanes.get(&lane).is_some_and(|l| l.open) { Ok(()) } else { Err(CommitError::Fenced) }
+        if self.lanes.get(&lane).is_some_and(|l| self.takes(l)) { Ok(()) } else { Err(CommitError::Fenced) }
+    }
+
+    fn takes(&self, lane: &LaneRow) -> bool {
+        lane.open || self.breakage.lane_fence_off
     }
 
     fn check(&self, opened: Epoch, over: &mut Overlay, work: &Work) -> Result<(), String> {
@@ -159,7 +179,8 @@ impl Model {
         if *epoch < opened {
             return Err(format!("room {id}: decided under epoch {epoch}, the lane is at {opened}"));
         }
-        if self.owned.get(&Thing::Shard(*shard)).is_some_and(|(_, now)| now > epoch) {
+        let moved = self.owned.get(&Thing::Shard(*shard)).is_some_and(|(_, now)| now > epoch);
+        if moved && !self.breakage.epoch_check_off {
             return Err(format!("room {id}: its shard has another owner since"));
         }
         let here = |over: &Overlay| match over.rooms.get(id) {

@@ -6,6 +6,7 @@ mod conformance;
 mod durability;
 mod equivalence;
 mod faulty;
+mod faulty_pods;
 mod moves;
 mod postgres;
 mod postgres_faults;
