@@ -153,6 +153,7 @@ enum Work {
 
 /// The membership of one pod. All times are the pod's own boot-time clock.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they have nothing to do with each other")]
 pub struct Member {
     me: Incarnation,
     ttl: Duration,
