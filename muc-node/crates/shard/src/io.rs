@@ -131,6 +131,11 @@ pub enum In {
         /// Its state.
         state: PathState,
     },
+    /// The states of all paths that are not Up, in place of what was known: all others are Up.
+    Paths(Vec<(Box<str>, PathState)>),
+    /// Whoever holds the groups is new: replays that were asked for are forgotten, and all rooms state their groups anew. Those
+    /// that are not in memory do so when they are loaded.
+    Regroup,
     /// Rows of a room after `after` may not have reached a domain.
     Replay {
         /// Which room.

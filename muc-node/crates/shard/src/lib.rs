@@ -41,7 +41,6 @@ use std::time::Duration;
 use jid::BareJid;
 use warren_model::{Now, Routed};
 use warren_room::{Room, Site};
-use warren_xmpp::cast::PathState;
 
 pub use io::{Breakage, Epochs, In, Out, Settings};
 
@@ -104,13 +103,16 @@ impl Shard {
             }
             In::Wake { room } => self.at(room, now, out, |slot, _| slot.woken = true),
             In::Path { remote, state } => {
-                if state == PathState::Up {
-                    self.shared.paths.remove(&remote);
-                } else {
-                    self.shared.paths.insert(remote.clone(), state);
-                }
+                self.shared.path(&remote, state);
                 self.each(now, out, |slot, cx| slot.path(&remote, state, cx));
             }
+            In::Paths(paths) => {
+                for (remote, state) in self.shared.paths_changed(paths) {
+                    self.shared.path(&remote, state);
+                    self.each(now, out, |slot, cx| slot.path(&remote, state, cx));
+                }
+            }
+            In::Regroup => self.each(now, out, Slot::regroup),
             In::Replay { room, remote, after } => {
                 self.at(room, now, out, |slot, cx| slot.replay(remote, after, cx));
             }

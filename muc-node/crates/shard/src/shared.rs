@@ -46,6 +46,25 @@ impl Shared {
         }
     }
 
+    /// A path has this state now.
+    pub(crate) fn path(&mut self, remote: &str, state: PathState) {
+        if state == PathState::Up {
+            self.paths.remove(remote);
+        } else {
+            self.paths.insert(remote.into(), state);
+        }
+    }
+
+    /// What is new when these are all the paths that are not Up.
+    pub(crate) fn paths_changed(&self, all: Vec<(Box<str>, PathState)>) -> BTreeMap<Box<str>, PathState> {
+        let mut now: BTreeMap<Box<str>, PathState> = all.into_iter().collect();
+        for remote in self.paths.keys() {
+            now.entry(remote.clone()).or_insert(PathState::Up);
+        }
+        now.retain(|remote, state| self.paths.get(remote).copied().unwrap_or(PathState::Up) != *state);
+        now
+    }
+
     /// A new ticket.
     pub(crate) fn ticket(&mut self, slot: SlotKey) -> Ticket {
         self.last_ticket += 1;

@@ -245,6 +245,13 @@ impl Slot {
         }
     }
 
+    /// Whoever asked for replays and holds the groups is not there any more. A room that is not in memory states its groups when it
+    /// is loaded.
+    pub(crate) fn regroup(&mut self, cx: &mut Cx<'_>) {
+        self.replays.clear();
+        self.act(Input::Regroup, None, cx);
+    }
+
     /// Rows that were read.
     pub(crate) fn page(&mut self, read: ReadId, rows: Vec<LogRow>, cx: &mut Cx<'_>) {
         if self.frozen {

@@ -3,6 +3,7 @@
 mod life;
 mod model;
 mod owned;
+mod regroup;
 mod routed;
 mod stories;
 mod world;

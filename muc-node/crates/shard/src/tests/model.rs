@@ -21,6 +21,8 @@ enum Op {
     Declare,
     Replay(u8),
     Path(u8, bool),
+    /// All paths, each Up or not; groups are stated anew, and replays are asked for where something may be missing.
+    Attach(bool, bool),
     Commit,
     Fail,
     Load,
@@ -51,6 +53,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Declare),
         1 => (0..2_u8).prop_map(Op::Replay),
         1 => (0..2_u8, any::<bool>()).prop_map(|(d, up)| Op::Path(d, up)),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(a, b)| Op::Attach(a, b)),
         8 => Just(Op::Commit),
         4 => Just(Op::Fail),
         5 => Just(Op::Load),
@@ -147,6 +150,13 @@ fn run(ops: &[Op]) -> Ran {
             Op::Path(d, up) => {
                 let state = if *up { PathState::Up } else { PathState::Suspect };
                 world.give(In::Path { remote: format!("home{d}.lit").into(), state });
+            }
+            Op::Attach(first, second) => {
+                let states = [*first, *second].map(|up| if up { PathState::Up } else { PathState::Suspect });
+                let paths = (0..).zip(states).map(|(d, state): (u8, _)| (format!("home{d}.lit").into(), state));
+                world.give(In::Paths(paths.collect()));
+                world.give(In::Regroup);
+                begun = world.said.len();
             }
             Op::Commit => drop(world.commit()),
             Op::Fail => drop(world.fail()),
@@ -269,11 +279,13 @@ fn check(ops: &[Op]) {
             let mark = format!("Replay {{ remote: \"{remote}\", mark: {mark} }}");
             world.said[begun..].iter().rposition(|said| *said == mark)
         };
-        let takes_over = |op: &Op| matches!(op, Op::FailOver(_) | Op::Seize(_) | Op::Move);
+        let takes_over = |op: &Op| matches!(op, Op::FailOver(_) | Op::Seize(_) | Op::Move | Op::Attach(..));
         let ops = &ops[ops.iter().rposition(takes_over).unwrap_or(0)..];
         let asked = ops.iter().any(|op| matches!(op, Op::Replay(d) if remote == format!("home{d}.lit")));
         assert!(!asked || marks("End").is_some(), "{remote} waits for its replay");
-        assert!(marks("Start") <= marks("End"));
+        // Or it was forgotten with the groups.
+        let forgotten = world.said[begun..].iter().rposition(|said| said == "Regroup");
+        assert!(marks("Start") <= marks("End").max(forgotten));
     }
 
     // What the room believes is what the store holds.
