@@ -12,17 +12,17 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use warren_control::grpc::Page;
-use warren_control::{Address, Applied, Change, ObjectReport, PeeringReport};
-use warren_model::{Body, Now, Object, ObjectName, ServiceConfig};
+use warren_control::{Applied, Change};
+use warren_model::{Now, ObjectName, ServiceConfig};
 
+use crate::clock;
+use crate::cluster::{Cluster, Heard};
 use crate::control::{Call, Calls};
 use crate::flow::{Flow, Load};
 use crate::health::Health;
 use crate::link::{Link, Said};
-use crate::member::Tenure;
 use crate::metrics::Metrics;
 use crate::store::{Answer, Died, Store};
-use crate::{clock, entropy};
 use warren_pod::{Input, Outcome, Pod, Request};
 
 /// Output that the socket did not take for so long does not flow any more, and does not keep us from reading: a
@@ -43,7 +43,7 @@ pub enum Fatal {
          run on a store"
     )]
     Dead,
-    /// See [`Tenure::is_closed`].
+    /// See [`crate::member::Tenure::is_closed`].
     #[error(
         "another node has taken over, since this one was not heard of for too long or its name was used again; started \
          again it stands by"
@@ -74,6 +74,8 @@ pub struct Driver {
     calls: Calls,
     /// Calls that wait for an answer, by number.
     called: BTreeMap<u64, oneshot::Sender<Outcome>>,
+    /// Questions that do, each with whether there are more objects.
+    asked: BTreeMap<u64, (bool, oneshot::Sender<Page>)>,
     /// Something was applied since the link was looked at.
     applied: bool,
     next_call: u64,
@@ -83,13 +85,14 @@ pub struct Driver {
     /// Of what the link was made.
     linked: Option<ServiceConfig>,
     flow: Flow,
-    /// Until when this pod may act, where there are others.
-    tenure: Option<Arc<Tenure>>,
+    /// The other pods, where there are any.
+    cluster: Option<Cluster>,
     /// The link is not read while the pod comes to rest.
     resting: bool,
     /// What the last wait has brought.
     answer: Option<Answer>,
     call: Option<Call>,
+    heard: Option<Heard>,
     requests: Vec<Request>,
     health: Arc<Health>,
     metrics: Metrics,
@@ -116,16 +119,18 @@ impl Driver {
             answers,
             calls,
             called: BTreeMap::new(),
+            asked: BTreeMap::new(),
             applied: false,
             next_call: 0,
             link: None,
             links: None,
             linked: None,
             flow: Flow::default(),
-            tenure: None,
+            cluster: None,
             resting: false,
             answer: None,
             call: None,
+            heard: None,
             requests,
             health,
             metrics,
@@ -147,6 +152,9 @@ impl Driver {
 
     /// Another server, another secret: the link is made anew.
     fn relink(&mut self, now: Now) -> Result<(), Fatal> {
+        if !self.pod.has_link() {
+            return self.unlink(now);
+        }
         let (Some(links), Some(service)) = (self.links, self.service()) else { return Ok(()) };
         let same = self.linked.as_ref().is_some_and(|before| {
             before.component == service.component && before.timers.liveness == service.timers.liveness
@@ -166,9 +174,31 @@ impl Driver {
         Ok(())
     }
 
-    /// There are other pods: this one acts only while it may.
-    pub fn depend_on(&mut self, tenure: Option<Arc<Tenure>>) {
-        self.tenure = tenure;
+    /// The link is somebody else's.
+    fn unlink(&mut self, now: Now) -> Result<(), Fatal> {
+        self.linked = None;
+        if let Some(link) = self.link.take()
+            && link.is_online()
+        {
+            self.health.link(false);
+            self.handle(Input::LinkDown, now)?;
+        }
+        Ok(())
+    }
+
+    /// There are other pods.
+    pub fn join(&mut self, cluster: Option<Cluster>) {
+        self.cluster = cluster;
+    }
+
+    /// The other pods, if there are any.
+    pub(crate) fn cluster(&mut self) -> Option<&mut Cluster> {
+        self.cluster.as_mut()
+    }
+
+    /// Gets everything to rest, hands it over to the other pods and waits until they have what is kept for them.
+    pub(crate) fn drain(&mut self) -> Result<(), Fatal> {
+        self.handle(Input::Drain, clock::now())
     }
 
     /// This call is the first to be answered.
@@ -289,6 +319,7 @@ impl Driver {
             answer = self.answers.recv() => self.answer = Some(answer.ok_or(Fatal::Readers)?),
             () = link => {}
             Some(call) = self.calls.recv() => self.call = Some(call),
+            heard = hear(self.cluster.as_mut()) => self.heard = Some(heard),
             () = sleep_until(Instant::now() + due) => {}
         }
         Ok(())
@@ -298,7 +329,7 @@ impl Driver {
     fn turn(&mut self) -> Result<(), Fatal> {
         let now = clock::now();
         self.health.turned(now.mono);
-        if self.tenure.as_ref().is_some_and(|tenure| tenure.is_closed()) {
+        if self.cluster.as_ref().is_some_and(Cluster::is_closed) {
             return Err(Fatal::Closed);
         }
         while let Some(answer) = self.answer.take().or_else(|| self.answers.try_recv().ok()) {
@@ -310,6 +341,16 @@ impl Driver {
                 }
                 Answer::Loaded(room, rows) => self.handle(Input::Loaded(room, *rows), now)?,
                 Answer::Page(room, read, rows) => self.handle(Input::Page(room, read, rows), now)?,
+                Answer::Backlog(backlog) => self.handle(Input::Backlog(*backlog), now)?,
+                Answer::Objects(objects) => self.handle(Input::Objects(objects), now)?,
+                Answer::Occupied(rooms) => self.handle(Input::Occupied(rooms), now)?,
+            }
+        }
+        while let Some(heard) = self.heard.take().or_else(|| self.cluster.as_mut()?.next()) {
+            if let Some(cluster) = &mut self.cluster {
+                for input in cluster.hear(heard) {
+                    self.handle(input, now)?;
+                }
             }
         }
         while let Some(call) = self.call.take().or_else(|| self.calls.try_recv().ok()) {
@@ -323,6 +364,12 @@ impl Driver {
             self.handle(Input::Tick, now)?;
         }
         self.store.hand_over()?;
+        if let Some(cluster) = &mut self.cluster {
+            cluster.flush();
+            if !self.pod.has_link() {
+                self.health.link(self.pod.is_attached());
+            }
+        }
         if let Some(link) = &mut self.link {
             let written = link.flush(&mut self.pod, now);
             self.flow.written(written);
@@ -347,7 +394,7 @@ impl Driver {
         let reading = self.allowance(now.mono) > 0;
         if let Some(link) = &mut self.link {
             // The link belongs to whoever acts: it is not taken back from the one who may have taken over.
-            let acts = self.tenure.as_ref().is_none_or(|tenure| tenure.acts(now.mono));
+            let acts = self.cluster.as_ref().is_none_or(|cluster| cluster.acts(now.mono));
             link.tick(now, reading, acts);
         }
         self.hear_link(now)
@@ -376,28 +423,21 @@ impl Driver {
     }
 
     fn called(&mut self, call: Call, now: Now) -> Result<(), Fatal> {
-        let (change, answer) = match call {
-            Call::Change(change, answer) => (change, answer),
-            Call::Page(after, max, answer) => {
-                drop(answer.send(self.page(after.as_ref(), max)));
-                return Ok(());
-            }
-        };
         let number = self.next_call;
         self.next_call += 1;
-        let input = match change {
-            Change::Apply(object) => match entropy::bytes() {
-                Ok(entropy) => Input::Apply { call: number, object, entropy },
-                Err(error) => {
-                    // Whoever has stopped listening does not need the answer.
-                    drop(answer.send(Outcome::Failed(format!("{error:#}"))));
-                    return Ok(());
-                }
-            },
-            Change::Remove { name, uid } => Input::Remove { call: number, name, uid },
-        };
-        self.called.insert(number, answer);
-        self.handle(input, now)
+        match call {
+            Call::Change(change, answer) => {
+                self.called.insert(number, answer);
+                self.handle(Input::Change { call: number, change }, now)
+            }
+            Call::Page(after, max, answer) => {
+                let mut behind = self.pod.registry().behind(after.as_ref());
+                let objects = behind.by_ref().take(max).map(|object| object.name.clone()).collect();
+                let more = behind.next().is_some();
+                self.asked.insert(number, (more, answer));
+                self.handle(Input::Ask { call: number, objects }, now)
+            }
+        }
     }
 
     fn handle(&mut self, input: Input, now: Now) -> Result<(), Fatal> {
@@ -408,6 +448,24 @@ impl Driver {
     fn carry_out(&mut self) -> Result<(), Fatal> {
         for request in self.requests.drain(..) {
             match request {
+                Request::Backlog => self.store.backlog_of_all(),
+                Request::Objects => self.store.objects(),
+                Request::Occupied => self.store.occupied(),
+                Request::Reports { call, reports } => {
+                    if let Some((more, answer)) = self.asked.remove(&call) {
+                        drop(answer.send(Page { objects: reports, more }));
+                    }
+                }
+                Request::Link(_) => self.applied = true,
+                request @ (Request::Frame(..)
+                | Request::View
+                | Request::Frozen(_)
+                | Request::Drained
+                | Request::Suspect { .. }) => {
+                    if let Some(cluster) = &mut self.cluster {
+                        cluster.carry_out(request);
+                    }
+                }
                 Request::Write(work) => self.store.write(work),
                 Request::Load(room) => self.store.load(room),
                 Request::Page { room, read, after, max } => self.store.page(room, read, after, max),
@@ -419,39 +477,18 @@ impl Driver {
                     }
                 }
                 // Where there are others, that is how they take over; the beats may not have heard of it yet.
-                Request::Dead if self.tenure.is_some() => return Err(Fatal::Closed),
+                Request::Dead if self.cluster.is_some() => return Err(Fatal::Closed),
                 Request::Dead => return Err(Fatal::Dead),
             }
         }
         Ok(())
     }
+}
 
-    /// How some of the objects stand.
-    fn page(&self, after: Option<&ObjectName>, max: usize) -> Page {
-        let mut behind = self.pod.registry().behind(after);
-        let objects = behind.by_ref().take(max).map(|object| self.report(object)).collect();
-        Page { objects, more: behind.next().is_some() }
-    }
-
-    fn report(&self, object: &Object) -> ObjectReport {
-        let room = match &object.body {
-            Body::Room { jid, .. } => self.pod.room(jid),
-            _ => None,
-        };
-        let peerings = room.into_iter().flat_map(warren_room::Room::peerings).map(|(peer, direction, state)| {
-            let peer = peer.clone();
-            PeeringReport { peer, direction, state }
-        });
-        ObjectReport {
-            name: object.name.clone(),
-            uid: object.uid.clone(),
-            generation: object.generation,
-            digest: object.digest.clone(),
-            peerings: peerings.collect(),
-            // A room that is not in memory has nobody in it.
-            occupied: room.is_some_and(|room| room.sessions() > 0),
-            connected: matches!(object.body, Body::Service(_)) && self.link.as_ref().is_some_and(Link::is_online),
-            shard: Address::of(object).shard(),
-        }
+/// What other pods say, or nothing for ever.
+async fn hear(cluster: Option<&mut Cluster>) -> Heard {
+    match cluster {
+        Some(cluster) => cluster.wait().await,
+        None => std::future::pending().await,
     }
 }

@@ -8,14 +8,13 @@ use std::str::FromStr;
 use anyhow::{Context, anyhow};
 use jid::BareJid;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use warren_model::{Batch, Epoch, Lane, LogRow, Path, RoomId, RoomRows, Seq};
+use warren_model::{Batch, Epoch, Lane, LogRow, Object, Path, RoomId, RoomRows, Seq};
 use warren_room::{ReadId, WINDOW};
 use warren_store::{
-    Backend, Completion, Incarnation, Limits, Options, Ownership, Postgres, Reader, Readers, Refused, Sqlite,
+    Backend, Backlog, Completion, Incarnation, Limits, Options, Ownership, Postgres, Reader, Readers, Refused, Sqlite,
     StoreError, Submitter, Window, Work, Writer,
 };
 
-use crate::member::Owned;
 use crate::{clock, entropy};
 use warren_pod::Stored;
 use warren_shard::Epochs;
@@ -114,13 +113,13 @@ pub fn open(path: &FilePath, max_pages: Option<u32>) -> anyhow::Result<Opened> {
     Ok(Opened { backend: Box::new(store), lane, epochs: Epochs::all(epoch), stored })
 }
 
-/// Reads what a pod begins with from a shared store of which it owns everything. Blocks.
+/// Reads what one of several pods begins with. Blocks.
 ///
 /// # Errors
 /// One sentence.
-pub fn begin(mut store: Postgres, owned: Owned) -> anyhow::Result<Opened> {
-    let stored = Stored::read(&mut store)?;
-    Ok(Opened { backend: Box::new(store), lane: owned.lane, epochs: owned.epochs, stored })
+pub fn begin(mut store: Postgres, lane: Lane) -> anyhow::Result<Opened> {
+    let stored = Stored::objects_only(&mut store)?;
+    Ok(Opened { backend: Box::new(store), lane, epochs: Epochs::none(), stored })
 }
 
 /// What comes back from the threads.
@@ -132,6 +131,12 @@ pub enum Answer {
     Loaded(BareJid, Box<Result<Option<RoomRows>, String>>),
     /// A page of a log.
     Page(RoomId, ReadId, Result<Vec<LogRow>, String>),
+    /// What was written and may not have been said.
+    Backlog(Box<Result<Backlog, String>>),
+    /// All objects.
+    Objects(Result<Vec<Object>, String>),
+    /// Rooms with somebody in them.
+    Occupied(Result<Vec<BareJid>, String>),
 }
 
 /// The threads of a store.
@@ -208,6 +213,30 @@ impl Store {
             let rows = reader.page(room, after, max).map_err(|e| e.to_string());
             drop(answers.send(Answer::Page(room, read, rows)));
         });
+    }
+
+    /// Reads what was written and may not have been said.
+    pub fn backlog_of_all(&self) {
+        self.ask(Reader::backlog, |backlog| Answer::Backlog(Box::new(backlog)));
+    }
+
+    /// Reads all objects.
+    pub fn objects(&self) {
+        self.ask(Reader::objects, Answer::Objects);
+    }
+
+    /// Reads which rooms have somebody in them.
+    pub fn occupied(&self) {
+        self.ask(|reader| reader.rooms_with_occupants(None), Answer::Occupied);
+    }
+
+    fn ask<T>(
+        &self,
+        read: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
+        answer: impl FnOnce(Result<T, String>) -> Answer + Send + 'static,
+    ) {
+        let answers = self.answers.clone();
+        self.read(move |reader| drop(answers.send(answer(read(reader).map_err(|error| error.to_string())))));
     }
 
     fn read(&self, read: impl FnOnce(&mut dyn Reader) + Send + 'static) {

@@ -14,3 +14,11 @@ fn stories_on_the_core() {
     std::io::stdout().write_all(format!("{report}\n").as_bytes()).unwrap();
     report.check(90);
 }
+
+#[test]
+fn stories_on_three_pods_for_each_site() {
+    let stories = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../stories")).unwrap();
+    let report = run_all(&stories, Level::Core, CoreStage::of_three);
+    std::io::stdout().write_all(format!("{report}\n").as_bytes()).unwrap();
+    report.check(90);
+}

@@ -260,6 +260,12 @@ impl Egress {
         self.table.routes.iter().flatten().filter(|route| route.is_tracked()).map(|route| &route.path)
     }
 
+    /// The paths of which rooms were told that they are not Up.
+    pub fn troubled(&self) -> impl Iterator<Item = (&Path, PathState)> {
+        let routes = self.table.routes.iter().flatten();
+        routes.filter(|route| route.reported != PathState::Up).map(|route| (&route.path, route.reported))
+    }
+
     /// Bytes that wait to be written, as [`Settings::link_budget`] counts them.
     pub fn queued_bytes(&self) -> usize {
         self.table.bytes

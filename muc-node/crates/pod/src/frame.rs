@@ -21,6 +21,15 @@ pub struct Entry<T> {
     pub epoch: Epoch,
 }
 
+/// A shard that was moved as planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The ownership under which its owner has spoken.
+    pub before: Epoch,
+    /// What it is now.
+    pub now: Entry<Shard>,
+}
+
 /// Something that rooms say, on its way to the link.
 #[derive(Clone, Debug)]
 pub struct Released {
@@ -58,6 +67,8 @@ pub enum Frame {
     Shards(Vec<Entry<Shard>>),
     /// The same of links.
     Links(Vec<Entry<Path>>),
+    /// The owner of these has moved them, and has said before this all that it had to say of them.
+    Moved(Vec<Moved>),
     /// Rooms' side to link's side: what is said from now on, or since that batch, should be heard.
     Attach {
         /// Ownership of the link that is believed in.

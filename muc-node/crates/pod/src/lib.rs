@@ -6,25 +6,34 @@
 
 mod apply;
 mod frame;
+mod hear;
+mod own;
+mod report;
+mod source;
+mod speak;
 mod start;
+mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jid::BareJid;
-use warren_control::Registry;
-use warren_egress::{Consumed, Egress, Event, Outward};
-use warren_model::{Batch, Lane, LogRow, Now, Object, ObjectName, Path, RoomId, RoomRows, Seq, Ticket};
+use warren_control::{Change, ObjectReport, Registry};
+use warren_egress::{Consumed, Egress};
+use warren_mesh::View;
+use warren_model::{
+    Batch, Epoch, Incarnation, Lane, LogRow, Now, Object, ObjectName, Path, RoomId, RoomRows, Seq, Shard as ShardId,
+    Ticket,
+};
 use warren_room::service::{self, Answer};
-use warren_room::{Effect, ReadId, Room, Site};
+use warren_room::{ReadId, Room, Site};
 use warren_shard::{Epochs, In, Out, Shard};
-use warren_store::{Completion, Work};
+use warren_store::{Backlog, Completion, Work};
 use warren_xmpp::Stanza;
-use warren_xmpp::cast::{GroupChange, ReplayMark};
 
 pub use apply::Outcome;
-pub use frame::{Entry, Frame, Released};
+pub use frame::{Entry, Frame, Moved, Released};
 pub use start::Stored;
 
 /// Tickets of the pod itself; those of the shard count up from 1.
@@ -35,8 +44,14 @@ const BEAT: Duration = Duration::from_secs(1);
 /// What a pod is made with.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Ownership of the rooms.
+    /// This start of the pod.
+    pub me: Incarnation,
+    /// No other pod works on the store: everything is ours, from the start.
+    pub alone: bool,
+    /// Ownership of the rooms, if we are alone.
     pub epochs: Epochs,
+    /// Random bits, fresh at each start: what rooms that are made need is drawn from them.
+    pub seed: [u8; 32],
     /// The lane that is written.
     pub lane: Lane,
     /// Rooms.
@@ -61,24 +76,44 @@ pub enum Input {
     Page(RoomId, ReadId, Result<Vec<LogRow>, String>),
     /// What became of a [`Request::Write`].
     Store(Completion),
-    /// Apply this object; the answer is [`Request::Answer`] with the same number.
-    Apply {
+    /// Apply an object or take it away; the answer is [`Request::Answer`] with the same number.
+    Change {
         /// Comes back with the answer.
         call: u64,
-        /// What to apply.
-        object: Box<Object>,
-        /// Fresh random bits, used if a room must be made.
-        entropy: [u8; 48],
+        /// What is wanted.
+        change: Change,
     },
-    /// Take this object away.
-    Remove {
+    /// How do these objects stand? The answer is [`Request::Reports`] with the same number.
+    Ask {
         /// Comes back with the answer.
         call: u64,
-        /// Which one.
-        name: ObjectName,
-        /// Its identity.
-        uid: String,
+        /// Which ones.
+        objects: Vec<ObjectName>,
     },
+    /// The table of owners was read.
+    View(Arc<View>),
+    /// There is a session with that pod.
+    Connected(Incarnation),
+    /// It is gone, with everything that was on its way.
+    Disconnected(Incarnation),
+    /// That pod says something.
+    Frame(Incarnation, Frame),
+    /// A session with that pod was lost, and its address refuses.
+    Refused(Incarnation),
+    /// An answer to [`Request::Backlog`].
+    Backlog(Result<Backlog, String>),
+    /// An answer to [`Request::Objects`].
+    Objects(Result<Vec<Object>, String>),
+    /// An answer to [`Request::Occupied`].
+    Occupied(Result<Vec<BareJid>, String>),
+    /// These shards are to be moved: they come to rest, then [`Request::Frozen`].
+    Freeze(Vec<ShardId>),
+    /// These were moved, or given away with all that we had.
+    Moved(Vec<warren_store::Moved>),
+    /// These stay after all.
+    Thaw(Vec<ShardId>),
+    /// Everything is to be moved, then [`Request::Drained`].
+    Drain,
     /// The pod is about to end: what may wait is written now.
     Flush,
     /// A deadline has passed.
@@ -112,23 +147,82 @@ pub enum Request {
         /// What became of it.
         outcome: Outcome,
     },
+    /// How objects stand.
+    Reports {
+        /// Which question.
+        call: u64,
+        /// Those that are known.
+        reports: Vec<ObjectReport>,
+    },
+    /// Say this to that pod.
+    Frame(Incarnation, Frame),
+    /// Read the table of owners now.
+    View,
+    /// Read what was written and may not have been said.
+    Backlog,
+    /// Read all objects.
+    Objects,
+    /// Read which rooms have somebody in them.
+    Occupied,
+    /// These shards are at rest: everything of them is durable and said. Move them.
+    Frozen(Vec<ShardId>),
+    /// All are.
+    Drained,
+    /// Whether the link is ours now: connect, or end the stream. Never said when we are alone.
+    Link(bool),
+    /// That pod may be dead: `by` has lost its session, and its address refuses.
+    Suspect {
+        /// Who may be dead.
+        pod: Incarnation,
+        /// Who says so.
+        by: Incarnation,
+    },
     /// Another owner has taken over: stop at once.
     Dead,
 }
 
 /// One pod.
 pub struct Pod {
+    me: Incarnation,
+    alone: bool,
     lane: Lane,
     /// Newest batch whose effects have been released.
     batch: Batch,
+    /// The last one that the owner of the link was told of.
+    marked: Batch,
     shard: Shard,
     egress: Egress,
+    egress_with: warren_egress::Settings,
+    /// The link's side, while the link is ours.
+    ear: Option<hear::Ear>,
     registry: Registry,
     site: Arc<Site>,
-    before: start::Before,
-    /// Rooms that egress wants replayed and that have not begun.
-    replays: BTreeMap<BareJid, RoomId>,
+    link_name: Path,
+    /// Since which ownership the link is ours.
+    link_since: Option<Epoch>,
+    table: table::Table,
+    view_wanted: bool,
+    /// Our shards, unless we are alone.
+    mine: BTreeMap<ShardId, Epoch>,
+    leaving: own::Leaving,
+    /// Pods that can be spoken to.
+    sessions: BTreeSet<Incarnation>,
+    /// What we say to ourselves.
+    inbox: VecDeque<Frame>,
+    source: source::Source,
+    ahead: Vec<source::Ahead>,
+    acks: own::Acks,
+    speaker: speak::Speaker,
+    /// Those who want to be heard, and know a later ownership of the link than we do.
+    attaching: BTreeMap<Incarnation, (Epoch, Lane, Batch)>,
     applying: BTreeMap<Ticket, apply::Pending>,
+    calls: apply::Calls,
+    /// When the objects are read again.
+    objects_at: Option<Duration>,
+    /// When it is read again which rooms are occupied.
+    occupied_at: Option<Duration>,
+    questions: report::Questions,
+    seeds: start::Seeds,
     next_ticket: u64,
     beat_at: Duration,
     link: bool,
@@ -151,11 +245,8 @@ impl Pod {
             }
             Input::Stanza(stanza) => self.stanza(stanza, now),
             Input::Loaded(room, Ok(rows)) => {
-                if rows.is_none()
-                    && let Some(id) = self.replays.remove(&room)
-                {
-                    // Whatever was lost of it, nobody can repeat it.
-                    self.egress.release(id, &room, None, Outward::Close, now);
+                if rows.is_none() {
+                    self.room_is_absent(&room, now);
                 }
                 self.shard(In::Loaded { room, rows }, now);
             }
@@ -163,8 +254,27 @@ impl Pod {
             Input::Page(room, read, Ok(rows)) => self.shard(In::Page { room, read, rows }, now),
             Input::Page(room, read, Err(why)) => self.shard(In::PageFailed { room, read, why }, now),
             Input::Store(completion) => self.completed(completion, now),
-            Input::Apply { call, object, entropy } => self.apply(call, *object, entropy),
-            Input::Remove { call, name, uid } => self.remove(call, name, &uid),
+            Input::Change { call, change } => self.call(call, change, now.mono + apply::PATIENCE),
+            Input::Ask { call, objects } => self.ask(call, &objects, now),
+            Input::View(view) => self.view(&view, now),
+            Input::Connected(pod) => self.connected(pod, now),
+            Input::Disconnected(pod) => self.disconnected(pod),
+            Input::Frame(from, frame) => self.frame(from, frame, now),
+            Input::Refused(pod) => {
+                self.tell_all(&Frame::Refused(pod));
+                self.requests.push(Request::Suspect { pod, by: self.me });
+            }
+            Input::Backlog(backlog) => self.backlog(backlog, now),
+            Input::Objects(objects) => self.objects(objects, now),
+            Input::Occupied(Ok(rooms)) => self.occupied(rooms, now),
+            Input::Occupied(Err(error)) => {
+                tracing::warn!(error, "it cannot be read which rooms are occupied: tried again");
+                self.occupied_at = Some(now.mono + BEAT);
+            }
+            Input::Freeze(shards) => self.freeze(shards, now),
+            Input::Moved(moved) => self.moved(&moved, now),
+            Input::Thaw(shards) => self.thaw(shards, now),
+            Input::Drain => self.drain(now),
             Input::Flush => {
                 self.shard(In::Flush, now);
                 self.beat(now);
@@ -172,12 +282,22 @@ impl Pod {
             Input::Tick => self.tick(now),
         }
         self.settle(now);
+        if self.batch > self.marked {
+            self.marked = self.batch;
+            self.mark();
+            self.settle(now);
+        }
+        if !self.alone {
+            self.at_rest();
+        }
         std::mem::swap(&mut self.requests, requests);
     }
 
     /// When [`Input::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Duration> {
-        [self.shard.next_deadline(), self.egress.next_deadline(), Some(self.beat_at)].into_iter().flatten().min()
+        let shell = [self.shard.next_deadline(), self.egress.next_deadline(), Some(self.beat_at)];
+        let mesh = [self.source.deadline(), self.ear.as_ref().and_then(hear::Ear::deadline), self.questions.deadline()];
+        shell.into_iter().chain(mesh).flatten().min()
     }
 
     /// Appends what the link is to write next, about `max` bytes; returns how many.
@@ -197,7 +317,22 @@ impl Pod {
 
     /// Bytes of inputs that are not durable yet: beyond a bound the stream should not be read.
     pub fn uncommitted_bytes(&self) -> usize {
-        self.shard.queued_bytes()
+        self.shard.queued_bytes() + self.source.bytes()
+    }
+
+    /// Whether the link is ours.
+    pub fn has_link(&self) -> bool {
+        self.alone || self.link_since.is_some()
+    }
+
+    /// Whether somebody who has the link listens to our rooms.
+    pub fn is_attached(&self) -> bool {
+        self.speaker.is_attached()
+    }
+
+    /// How many shards are ours.
+    pub fn shards(&self) -> usize {
+        if self.alone { self.table.shards().len() } else { self.mine.len() }
     }
 
     /// What is applied.
@@ -234,8 +369,7 @@ impl Pod {
             return;
         };
         if to.node().is_some() {
-            let room = to.to_bare();
-            return self.shard(In::Stanza { room, stanza, source: None }, now);
+            return self.route(stanza, now);
         }
         let answer = match service::answer(&stanza) {
             Answer::Now(answer) => answer,
@@ -282,16 +416,29 @@ impl Pod {
         if self.egress.next_deadline().is_some_and(|at| at <= now.mono) {
             self.egress.tick(now);
         }
+        self.give_up(now);
+        self.hear_tick(now);
+        self.answer_questions(now);
         if self.beat_at <= now.mono {
             self.beat(now);
         }
     }
 
-    /// Writes down what is known to have arrived.
+    /// Writes down what is known to have arrived, and does again what has failed.
     fn beat(&mut self, now: Now) {
         self.beat_at = now.mono + BEAT;
+        self.look_again();
+        self.call_again(now);
+        if self.objects_at.take_if(|at| *at <= now.mono).is_some() {
+            self.requests.push(Request::Objects);
+        }
+        if self.occupied_at.take_if(|at| *at <= now.mono).is_some() {
+            self.requests.push(Request::Occupied);
+        }
+        let Some(ear) = &self.ear else { return };
         // Before the link was up for the first time nothing can have been proven.
-        let risen = self.egress.watermarks(&[(self.lane, self.batch)]);
+        let marks = if self.alone { vec![(self.lane, self.batch)] } else { ear.marks() };
+        let risen = self.egress.watermarks(&marks);
         if !risen.is_empty() {
             for (lane, path, batch) in risen {
                 self.requests.push(Request::Write(Work::Watermark { lane, path, batch }));
@@ -313,11 +460,43 @@ impl Pod {
                 for out in said {
                     self.shard_says(out, now);
                 }
+            } else if let Some(frame) = self.inbox.pop_front() {
+                self.frame(self.me, frame, now);
             } else if let Some(event) = self.egress.poll() {
                 self.egress_says(event, now);
+            } else if !self.acks.is_empty() {
+                self.acknowledge();
             } else {
                 return;
             }
+        }
+    }
+
+    /// What a pod says, ourselves among them.
+    fn frame(&mut self, from: Incarnation, frame: Frame, now: Now) {
+        match frame {
+            Frame::Stanza { n, shard, epoch, stanza } => self.routed(from, n, shard, epoch, *stanza, now),
+            Frame::Handled(numbers) => self.handled(&numbers),
+            Frame::Shards(entries) => self.learn_shards(&entries, now),
+            Frame::Links(entries) => self.learn_links(&entries, now),
+            Frame::Moved(moved) => {
+                let entries: Vec<_> = moved.iter().map(|moved| moved.now.clone()).collect();
+                self.hear(from, Frame::Moved(moved), now);
+                self.learn_shards(&entries, now);
+            }
+            Frame::Attach { link, lane, batch } => self.attach_of(from, link, lane, batch),
+            Frame::Attached { paths } => self.attached(from, paths, now),
+            frame @ (Frame::Released(_) | Frame::Reply(_) | Frame::Mark { .. }) => self.hear(from, frame, now),
+            Frame::Path { remote, state } if self.listens(from) => self.shard(In::Path { remote, state }, now),
+            Frame::Replay { remote, rooms } if self.listens(from) => self.replay(&remote, rooms, now),
+            // Of a link that another one has by now, or that asks again when we are attached.
+            Frame::Path { .. } | Frame::Replay { .. } => {}
+            Frame::Changed(change) => self.changed(change, now),
+            Frame::Call { call, change } => self.called(from, call, change),
+            Frame::Answered { call, outcome } => self.answered(call, outcome),
+            Frame::Ask { call, objects } => self.asked(from, call, &objects),
+            Frame::Reports { call, reports } => self.told(from, call, reports, now),
+            Frame::Refused(pod) => self.requests.push(Request::Suspect { pod, by: from }),
         }
     }
 
@@ -325,60 +504,20 @@ impl Pod {
         match out {
             Out::Load { room } => self.requests.push(Request::Load(room)),
             Out::Submit { ticket, room, shard, epoch, fresh, routed, rows } => {
-                let routed = routed.map(|routed| warren_store::Routed { source: routed.source, n: routed.n });
                 let work = Work::Room { ticket, room, shard, epoch, fresh, routed, rows };
                 self.requests.push(Request::Write(work));
             }
             Out::Read { room, read, after, max } => {
                 self.requests.push(Request::Page { room, read, after, max });
             }
-            Out::Release { room, jid, at, effects } => {
-                for outward in effects.into_iter().filter_map(outward) {
-                    if matches!(outward, Outward::Replay { mark: ReplayMark::Start, .. }) {
-                        self.replays.remove(&jid);
-                    }
-                    if let Outward::Group { remote, change: GroupChange::Reset(_), .. } = &outward {
-                        let remote = remote.clone();
-                        self.path_appears(&remote, now);
-                    }
-                    self.egress.release(room, &jid, at, outward, now);
-                }
-            }
-            Out::Reply { bytes, .. } => self.egress.answer(bytes),
-            // Nothing is routed from elsewhere.
-            Out::Applied { .. } | Out::Handled { .. } => {}
+            Out::Release { room, jid, at, effects } => self.released(room, &jid, at, effects, now),
+            Out::Reply { bytes, .. } => self.reply(bytes),
+            Out::Handled { source, n } => self.acks.entry(source).or_default().push(n),
+            Out::Unhandled { stanza, .. } => self.route(stanza, now),
+            Out::Frozen(shard) => self.frozen(shard),
+            Out::Applied { .. } => {}
             Out::Refused { room, why, .. } => tracing::error!(%room, why, "the declaration of a room was not stored"),
             Out::Dead => self.requests.push(Request::Dead),
         }
     }
-
-    fn egress_says(&mut self, event: Event, now: Now) {
-        match event {
-            Event::Path { path, state } => {
-                tracing::info!(%path, ?state, "path");
-                self.shard(In::Path { remote: path.remote, state }, now);
-            }
-            Event::Replay { path, rooms } => {
-                tracing::info!(%path, rooms = rooms.len(), "replay of what may have been lost");
-                for (id, room, after) in rooms {
-                    self.replays.insert(room.clone(), id);
-                    self.shard(In::Replay { room, remote: path.remote.clone(), after }, now);
-                }
-            }
-            Event::Forgotten { .. } => {}
-        }
-    }
-}
-
-/// The outward half of a room's effects; the shard has dealt with the others.
-fn outward(effect: Effect) -> Option<Outward> {
-    Some(match effect {
-        Effect::Cast(cast) => Outward::Cast(cast),
-        Effect::Send { to, bytes, seq } => Outward::Send { to, bytes, seq },
-        Effect::Group { remote, version, change } => Outward::Group { remote, version, change },
-        Effect::Peer { peer, bytes } => Outward::Peer { peer, bytes },
-        Effect::Replay { remote, mark } => Outward::Replay { remote, mark },
-        Effect::Close => Outward::Close,
-        Effect::Regroup | Effect::Persist(_) | Effect::Lazy(_) | Effect::Read { .. } => return None,
-    })
 }

@@ -1,16 +1,20 @@
 //! How a pod begins: from what the store holds, so that a restart looks like nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use hmac::{Hmac, KeyInit, Mac};
 use jid::BareJid;
+use sha2::Sha256;
 use warren_control::Registry;
 use warren_egress::Egress;
-use warren_model::{Batch, Lane, Now, Object, Path, RoomId, Seq};
+use warren_model::{Batch, Lane, Now, Object, Path};
 use warren_shard::{In, Shard};
 use warren_store::{LaneRow, Reader, StoreError, Touched};
 
 use super::apply::{declared, site};
+use super::hear::{Before, missing};
+use super::table::Table;
 use super::{BEAT, Pod, Request, Settings};
 
 /// What is read from the store before a pod begins.
@@ -46,16 +50,46 @@ impl Stored {
     }
 }
 
+impl Stored {
+    /// What one of several pods begins with: it owns nothing yet.
+    pub fn objects_only(store: &mut dyn Reader) -> Result<Self, StoreError> {
+        Ok(Self { objects: store.objects()?, ..Self::default() })
+    }
+}
+
+/// Random bits for rooms that are declared and not there yet, from a seed.
+#[derive(Clone)]
+pub(super) struct Seeds {
+    seed: [u8; 32],
+    drawn: u64,
+}
+
+impl Seeds {
+    pub(super) fn new(seed: [u8; 32]) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    /// Bits that nobody has had before.
+    pub(super) fn next(&mut self) -> [u8; 48] {
+        self.drawn += 1;
+        let mut bits = [0; 48];
+        for (part, chunk) in (0_u8..).zip(bits.chunks_mut(32)) {
+            // HMAC takes a key of any length.
+            if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.seed) {
+                mac.update(&self.drawn.to_be_bytes());
+                mac.update(&[part]);
+                let digest = mac.finalize().into_bytes();
+                chunk.copy_from_slice(&digest[..chunk.len()]);
+            }
+        }
+        bits
+    }
+}
+
 impl Pod {
-    /// A pod for `domain`. `entropy` gives fresh random bits for rooms that are declared and not there yet.
-    pub fn new(
-        domain: &str,
-        settings: Settings,
-        stored: Stored,
-        mut entropy: impl FnMut() -> [u8; 48],
-        now: Now,
-        requests: &mut Vec<Request>,
-    ) -> Self {
+    /// A pod for `domain`. Alone it owns everything that is `stored`; one of several owns nothing until a
+    /// [`super::Input::View`] says so.
+    pub fn new(domain: &str, settings: Settings, stored: Stored, now: Now, requests: &mut Vec<Request>) -> Self {
         let mut registry = Registry::default();
         for object in stored.objects {
             let name = object.name.clone();
@@ -65,33 +99,45 @@ impl Pod {
             }
         }
         let site = Arc::new(site(&registry, domain));
-        let mut egress_settings = settings.egress;
-        egress_settings.timers = site.timers;
-        let mut egress = Egress::new([Box::from(domain)], egress_settings);
-        let past = stored.lanes.iter().filter(|lane| lane.lane != settings.lane);
-        let mut before = Before {
-            lanes: past.map(|lane| (lane.lane, lane.batch)).collect(),
-            touched: stored.touched,
-            told: BTreeSet::new(),
+        let link_name = Path::new(domain, "");
+        let epochs = if settings.alone { settings.epochs } else { warren_shard::Epochs::none() };
+        let table = if settings.alone {
+            Table::alone(settings.me, &epochs, link_name.clone())
+        } else {
+            Table::unknown()
         };
-        let mut passed: BTreeMap<Path, BTreeMap<Lane, Batch>> = BTreeMap::new();
-        for (lane, path, batch) in stored.watermarks.into_iter().filter(|(_, path, _)| &*path.local == domain) {
-            passed.entry(path).or_default().insert(lane, batch);
-        }
-        for (path, passed) in passed {
-            egress.restore(&path, before.missing(&passed), before.lanes.clone(), now);
-            before.told.insert(path);
-        }
+        let egress_with = warren_egress::Settings { timers: site.timers, ..settings.egress };
         let mut pod = Self {
+            me: settings.me,
+            alone: settings.alone,
             lane: settings.lane,
             batch: Batch(0),
-            shard: Shard::new(settings.shard, settings.epochs, site.clone()),
-            egress,
+            marked: Batch(0),
+            shard: Shard::new(settings.shard, epochs, site.clone()),
+            egress: Egress::new([Box::from(domain)], egress_with.clone()),
+            egress_with,
+            ear: None,
             registry,
             site,
-            before,
-            replays: BTreeMap::new(),
+            link_name,
+            link_since: None,
+            table,
+            view_wanted: false,
+            mine: BTreeMap::new(),
+            leaving: super::own::Leaving::default(),
+            sessions: BTreeSet::new(),
+            inbox: VecDeque::new(),
+            source: super::source::Source::default(),
+            ahead: Vec::new(),
+            acks: BTreeMap::new(),
+            speaker: super::speak::Speaker::default(),
+            attaching: BTreeMap::new(),
             applying: BTreeMap::new(),
+            calls: super::apply::Calls::default(),
+            objects_at: None,
+            occupied_at: None,
+            questions: super::report::Questions::default(),
+            seeds: Seeds::new(settings.seed),
             next_ticket: 0,
             beat_at: now.mono + BEAT,
             link: false,
@@ -99,51 +145,40 @@ impl Pod {
             out: Vec::new(),
         };
         std::mem::swap(&mut pod.requests, requests);
-        let rooms: Vec<_> = pod.registry.rooms().map(|room| declared(&room, entropy())).collect();
-        for room in rooms {
-            pod.shard(In::Declare(room), now);
-        }
-        for room in stored.occupied {
-            pod.shard(In::Wake { room }, now);
+        if pod.alone {
+            pod.begin_alone((&stored.lanes, stored.touched, stored.watermarks), stored.occupied, now);
         }
         pod.settle(now);
         std::mem::swap(&mut pod.requests, requests);
         pod
     }
-}
 
-/// What was written before this start and may not have arrived.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Before {
-    lanes: Vec<(Lane, Batch)>,
-    touched: Vec<(Lane, Touched)>,
-    /// Paths that egress has been told of.
-    told: BTreeSet<Path>,
-}
-
-impl Before {
-    /// Rooms with rows above the watermarks of a path, each with the first of those rows.
-    fn missing(&self, passed: &BTreeMap<Lane, Batch>) -> Vec<(RoomId, BareJid, Seq)> {
-        let mut rooms: BTreeMap<RoomId, (BareJid, Seq)> = BTreeMap::new();
-        for (lane, row) in &self.touched {
-            if row.batch > passed.get(lane).copied().unwrap_or_default() {
-                let entry = rooms.entry(row.id).or_insert_with(|| (row.room.clone(), row.first));
-                entry.1 = entry.1.min(row.first);
-            }
+    fn begin_alone(
+        &mut self,
+        (lanes, touched, watermarks): (&[LaneRow], Vec<(Lane, Touched)>, Vec<(Lane, Path, Batch)>),
+        occupied: Vec<BareJid>,
+        now: Now,
+    ) {
+        let past = lanes.iter().filter(|lane| lane.lane != self.lane);
+        let lanes = past.map(|lane| (lane.lane, lane.batch)).collect();
+        let mut before = Before { lanes, touched, told: BTreeSet::new() };
+        let mut passed: BTreeMap<Path, BTreeMap<Lane, Batch>> = BTreeMap::new();
+        for (lane, path, batch) in watermarks.into_iter().filter(|(_, path, _)| path.local == self.site.domain) {
+            passed.entry(path).or_default().insert(lane, batch);
         }
-        rooms.into_iter().map(|(id, (jid, first))| (id, jid, first)).collect()
-    }
-}
-
-impl Pod {
-    /// A room that was loaded names a path. One that has no watermark yet (its first users came in the last
-    /// moments before the crash) is owed everything that is kept.
-    pub(super) fn path_appears(&mut self, remote: &str, now: Now) {
-        let path = Path::new(&*self.site.domain, remote);
-        if self.before.touched.is_empty() || !self.before.told.insert(path.clone()) {
-            return;
+        for (path, passed) in passed {
+            self.egress.restore(&path, missing(before.touched.iter(), &passed), before.lanes.clone(), now);
+            before.told.insert(path);
         }
-        let missing = self.before.missing(&BTreeMap::new());
-        self.egress.restore(&path, missing, self.before.lanes.clone(), now);
+        self.listen_alone(before);
+        self.attach_alone();
+        let seeds = &mut self.seeds;
+        let rooms: Vec<_> = self.registry.rooms().map(|room| declared(&room, seeds.next())).collect();
+        for room in rooms {
+            self.shard(In::Declare(room), now);
+        }
+        for room in occupied {
+            self.shard(In::Wake { room }, now);
+        }
     }
 }

@@ -53,6 +53,8 @@ impl Room {
             head: Seq(0),
         };
         let mut room = Self::bare(row, RoomConfig::default(), epoch, site, now);
+        // As of any room that comes into memory: there is nobody in it.
+        fx.push(Effect::Regroup);
         room.handle(
             Input::Config { uid: declared.uid, generation: declared.generation, config: declared.config },
             now,

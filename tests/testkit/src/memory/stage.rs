@@ -34,6 +34,15 @@ pub struct CoreStage {
 impl CoreStage {
     /// All sites of the story, running, with their rooms declared.
     pub fn new(story: &Story) -> Result<Self> {
+        Self::of(story, 1)
+    }
+
+    /// The same with three pods for each site: one has the link, another one the rooms.
+    pub fn of_three(story: &Story) -> Result<Self> {
+        Self::of(story, 3)
+    }
+
+    fn of(story: &Story, pods: usize) -> Result<Self> {
         let mut stage = Self {
             scene: story.scene.clone(),
             sites: BTreeMap::new(),
@@ -44,7 +53,7 @@ impl CoreStage {
         };
         let now = stage.now();
         for decl in &story.scene.sites {
-            let mut site = MemorySite::new(&decl.domain);
+            let mut site = MemorySite::new(&decl.domain, pods);
             site.start(now)?;
             let peers = decl.allows.iter().map(|grant| grant.config.clone()).collect();
             let rooms = decl.rooms.iter().map(|room| (room.jid.clone(), room.config.clone())).collect();
@@ -164,14 +173,12 @@ impl Stage for CoreStage {
     fn advance(&mut self, by: Duration) -> Result<()> {
         let end = self.now + by;
         loop {
-            let next = self.sites.values().filter_map(|site| site.pod()?.next_deadline()).min();
+            let next = self.sites.values().filter_map(MemorySite::next_deadline).min();
             let Some(at) = next.filter(|at| *at <= end) else { break };
             self.now = self.now.max(at);
             let now = self.now();
             for site in self.sites.values_mut() {
-                if site.pod().and_then(warren_pod::Pod::next_deadline).is_some_and(|due| due <= now.mono) {
-                    site.handle(Input::Tick, now)?;
-                }
+                site.tick(now)?;
             }
             self.settle()?;
         }
