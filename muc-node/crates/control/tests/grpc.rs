@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+#[path = "../../tls/tests/authority/mod.rs"]
+mod authority;
+
+use authority::Authority;
 use futures::StreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -173,39 +176,6 @@ async fn a_watch_says_everything_and_then_what_changes() {
     tokio::time::timeout(Duration::from_secs(5), served.task).await.unwrap().unwrap();
 }
 
-#[test]
-fn plaintext_is_for_loopback() {
-    for (addr, ok) in [("127.0.0.1:1", true), ("[::1]:1", true), ("10.0.0.1:1", false), ("0.0.0.0:1", false)] {
-        let addr = addr.parse().unwrap();
-        assert_eq!((ServerSide::plaintext(addr).is_ok(), ClientSide::plaintext(addr).is_ok()), (ok, ok), "{addr}");
-    }
-}
-
-struct Authority(rcgen::CertifiedIssuer<'static, rcgen::KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = rcgen::CertificateParams::default();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        Self(rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn write(&self, dir: &Path, host: &str) -> Files {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
-        let cert = params.signed_by(&key, &self.0).unwrap();
-        let write = |name: &str, text: String| {
-            std::fs::write(dir.join(name), text).unwrap();
-            dir.join(name)
-        };
-        Files {
-            cert: write("tls.crt", cert.pem()),
-            key: write("tls.key", key.serialize_pem()),
-            ca: write("ca.crt", self.0.pem()),
-        }
-    }
-}
-
 const HOST: &str = "rooms-control.chat.svc";
 
 #[tokio::test]
@@ -225,19 +195,4 @@ async fn both_sides_prove_themselves() {
     assert!(matches!(call(mutual(&stranger, HOST)).await, Err(Failed::Unavailable(_))), "the pod is not known");
     stranger.ca = operator.ca.clone();
     assert!(matches!(call(mutual(&stranger, HOST)).await, Err(Failed::Unavailable(_))), "the caller is not known");
-    let pem = [&operator.cert, &operator.key, &operator.ca].map(|path| std::fs::read(path).unwrap());
-    let side = ClientSide::from_pem(&pem[0], &pem[1], &pem[2], HOST).unwrap();
-    assert_eq!(call(side).await, Ok(Answer::Done(Applied::Unchanged)));
-    let error = ClientSide::from_pem(b"", &pem[1], &pem[2], HOST).err().unwrap();
-    assert!(error.to_string().contains("no certificate"), "{error}");
-
-    // New files are used without a restart; broken ones leave the old in force.
-    std::fs::write(&pod.cert, "broken").unwrap();
-    tokio::time::sleep(Duration::from_millis(5500)).await;
-    assert!(call(mutual(&operator, HOST)).await.is_ok());
-    theirs.write(dirs[0].path(), HOST);
-    stranger = theirs.write(dirs[2].path(), "operator");
-    tokio::time::sleep(Duration::from_millis(5500)).await;
-    assert!(call(mutual(&stranger, HOST)).await.is_ok());
-    assert!(call(mutual(&operator, HOST)).await.is_err());
 }

@@ -170,7 +170,7 @@ struct Connector {
 }
 
 impl tower_service::Service<Uri> for Connector {
-    type Response = TokioIo<super::tls::Io<super::tls::Boxed>>;
+    type Response = TokioIo<super::tls::Io>;
     type Error = std::io::Error;
     type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 

@@ -3,11 +3,11 @@
 mod client;
 mod convert;
 mod server;
-pub mod tls;
 
 pub use client::{Client, PodReport};
 pub use convert::Malformed;
 pub use server::{Handler, Page, serve};
+pub use warren_tls as tls;
 
 /// The generated types.
 #[allow(clippy::pedantic, clippy::unwrap_used, unused_qualifications)]

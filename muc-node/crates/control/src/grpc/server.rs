@@ -75,7 +75,7 @@ pub async fn serve<H: Handler>(
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(service)
-        .serve_with_incoming_shutdown(security.incoming(listener), stop)
+        .serve_with_incoming_shutdown(security.incoming(listener, "control"), stop)
         .await
 }
 
