@@ -4,7 +4,11 @@
 //!
 //! A lease is (incarnation, beat), with no timestamp: nobody ever compares its clock with another one's. What clocks
 //! are needed for is their *rate*, which may differ by up to a quarter.
+//!
+//! With the feature `grpc` there are the sessions between nodes: [`grpc::Peers`].
 
+#[cfg(feature = "grpc")]
+pub mod grpc;
 mod lease;
 mod member;
 mod placement;
