@@ -19,7 +19,7 @@ use super::hello::Identity;
 use super::hub::{Flow, Hub};
 use super::proto::mesh_client::MeshClient;
 use super::session::{Outbound, hear, said};
-use super::{BACKOFF, MAX_FRAME, PATIENCE, WINDOW, proto};
+use super::{BACKOFF, MAX_MESSAGE, PATIENCE, WINDOW, proto};
 
 /// The first wait that is one.
 const FIRST: Duration = Duration::from_millis(25);
@@ -189,7 +189,7 @@ impl Caller<'_> {
             .await
             .map_err(|e| e.to_string())?;
         let mut client =
-            MeshClient::new(channel).max_decoding_message_size(MAX_FRAME).max_encoding_message_size(MAX_FRAME);
+            MeshClient::new(channel).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
         let mut inbound = client.session(outbound).await.map_err(|status| said(&status))?.into_inner();
         let first = inbound.message().await.map_err(|status| said(&status))?;
         let pod = self.identity.hear_called(first, peer).map_err(|wrong| wrong.to_string())?;

@@ -11,6 +11,7 @@
 mod client;
 mod hello;
 mod hub;
+mod parts;
 mod peers;
 mod server;
 mod session;
@@ -27,8 +28,13 @@ pub mod proto {
     tonic::include_proto!("warren.mesh.v1");
 }
 
-/// Bytes of one frame at most. Lists that may be longer are said in several.
-pub const MAX_FRAME: usize = 4 << 20;
+/// Bytes of one frame at most: all members of a large group, each with the longest address, fit well. A longer one cannot
+/// be said, and ends the session.
+pub const MAX_FRAME: usize = 32 << 20;
+/// Bytes of one message of gRPC at most.
+const MAX_MESSAGE: usize = 4 << 20;
+/// A frame that is longer goes in parts of so many bytes.
+const PART: usize = 1 << 20;
 /// Bytes of frames that may wait for one peer. Beyond it the session is ended: what waits is given up, and when the next
 /// session begins both sides attach again, which costs less than to hold back everybody else.
 pub const MAX_QUEUED: usize = 64 << 20;

@@ -16,7 +16,7 @@ use super::hello::{Identity, Wrong};
 use super::hub::Hub;
 use super::proto::mesh_server::{Mesh, MeshServer};
 use super::session::{Answering, Outbound, hear};
-use super::{MAX_FRAME, PATIENCE, UNKNOWN, WINDOW, proto};
+use super::{MAX_MESSAGE, PATIENCE, UNKNOWN, WINDOW, proto};
 
 /// Takes calls until `stop` is done.
 pub(super) async fn serve(
@@ -28,8 +28,8 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let service = MeshServer::new(Called { hub, identity })
-        .max_decoding_message_size(MAX_FRAME)
-        .max_encoding_message_size(MAX_FRAME);
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(keepalive))
         .http2_keepalive_timeout(Some(keepalive * 2))

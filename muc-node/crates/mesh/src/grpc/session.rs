@@ -9,13 +9,16 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tonic::{Status, Streaming};
 use warren_model::Incarnation;
 
+use super::PART;
 use super::hub::{Flow, Hub, Pipe};
+use super::parts::{Parts, Whole};
 use super::proto::{self, frame::What};
 
 /// What is said in one session: the hello, then what comes through the pipe. Frames that wait are taken together, and
 /// written together.
 pub(super) struct Outbound {
     hello: Option<proto::Frame>,
+    parts: Parts,
     frames: UnboundedReceiver<(proto::Frame, usize)>,
     flow: Arc<Flow>,
 }
@@ -25,7 +28,7 @@ impl Outbound {
     pub fn new(hello: proto::Frame) -> (Self, Pipe, Arc<Flow>) {
         let (pipe, frames) = mpsc::unbounded_channel();
         let flow = Arc::new(Flow::default());
-        (Self { hello: Some(hello), frames, flow: flow.clone() }, pipe, flow)
+        (Self { hello: Some(hello), parts: Parts::default(), frames, flow: flow.clone() }, pipe, flow)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<proto::Frame>> {
@@ -35,10 +38,13 @@ impl Outbound {
         if self.flow.has_ended() {
             return Poll::Ready(None);
         }
+        if let Some(part) = self.parts.next() {
+            return Poll::Ready(Some(part));
+        }
         self.frames.poll_recv(cx).map(|taken| {
             let (frame, size) = taken?;
             self.flow.written(size);
-            Some(frame)
+            Some(if size > PART { self.parts.cut(&frame) } else { frame })
         })
     }
 }
@@ -71,20 +77,25 @@ pub(super) async fn hear(
     flow: Arc<Flow>,
     mut inbound: Streaming<proto::Frame>,
 ) {
+    let mut whole = Whole::default();
     let why = loop {
         if !flow.readable().await {
             return;
         }
-        match inbound.message().await {
-            Ok(Some(proto::Frame { what: None })) => break "it said something that is not known here".to_owned(),
-            Ok(Some(proto::Frame { what: Some(What::Hello(_)) })) => break "it said hello twice".to_owned(),
-            Ok(Some(frame)) => {
-                if !hub.frame(peer, id, frame) {
-                    return;
-                }
-            }
+        let frame = match inbound.message().await {
+            Ok(Some(message)) => match whole.put(message) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => continue,
+                Err(why) => break why.to_owned(),
+            },
             Ok(None) => break "the other side has ended it".to_owned(),
             Err(status) => break said(&status),
+        };
+        match frame.what {
+            None => break "it said something that is not known here".to_owned(),
+            Some(What::Hello(_)) => break "it said hello twice".to_owned(),
+            Some(_) if hub.frame(peer, id, frame) => {}
+            Some(_) => return,
         }
     };
     hub.end(peer, id, &why);

@@ -112,7 +112,12 @@ async fn what_is_not_known_ends_the_session() {
     // Somebody listens there, so that nothing is refused.
     let there = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     node.peers.set(BTreeMap::from([(LOW, there.local_addr().unwrap().to_string())]));
-    for bad in [proto::Frame { what: None }, said(hello(LOW, HIGH))] {
+    let part = |bytes: &'static [u8], more| {
+        let part = proto::Part { bytes: Bytes::from_static(bytes), more };
+        proto::Frame { what: Some(What::Part(part)) }
+    };
+    let unfinished = part(b"x", true);
+    for bad in [proto::Frame { what: None }, said(hello(LOW, HIGH)), part(b"rubbish", false), unfinished] {
         let (says, mut heard) = call(&node, said(hello(LOW, HIGH))).await.unwrap();
         node.connected(LOW).await;
         says.send(frame(1, 1)).unwrap();

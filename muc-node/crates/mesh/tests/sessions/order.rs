@@ -39,6 +39,11 @@ async fn the_longest_frame_passes_and_a_longer_one_ends_the_session() {
         let Event::Frame(_, said) = b.next().await else { panic!("no frame") };
         assert_eq!(number(&said), n);
     }
+    // Neither a message more nor a byte less than what goes in one.
+    for size in (-40..40).map(|more| (1_usize << 20).saturating_add_signed(more)) {
+        a.peers.send(HIGH, vec![frame(5, size)]);
+        assert_eq!(b.next().await, Event::Frame(LOW, frame(5, size)));
+    }
     a.peers.send(HIGH, vec![frame(3, room + 64), frame(4, 1)]);
     assert_eq!(a.next().await, Event::Disconnected(HIGH));
     assert_eq!(b.next().await, Event::Disconnected(LOW));
