@@ -132,6 +132,7 @@ impl Pod {
         for room in declared {
             self.shard(In::Declare(room), now);
         }
+        self.replay_early(now);
         // Those with somebody in them have deadlines, peers, and groups that the link must know.
         self.requests.push(Request::Occupied);
     }

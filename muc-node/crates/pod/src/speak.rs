@@ -48,6 +48,8 @@ pub(crate) struct Speaker {
     closed: Vec<(RoomId, BareJid)>,
     /// Rooms that a replay was asked of, and that have not begun.
     replays: BTreeMap<BareJid, RoomId>,
+    /// Replays that were asked for, by domain and room, of rooms that are not ours as far as we know.
+    early_replays: BTreeMap<(Box<str>, BareJid), (RoomId, Seq)>,
 }
 
 impl Speaker {
@@ -114,8 +116,27 @@ impl Pod {
     /// The owner of the link misses rows of these rooms.
     pub(super) fn replay(&mut self, remote: &str, rooms: Vec<(RoomId, BareJid, Seq)>, now: Now) {
         for (id, room, after) in rooms {
+            if !self.alone && !self.mine.contains_key(&Shard::of(&room)) {
+                // It has heard of the move that makes the room ours, and we have not.
+                self.speaker.early_replays.insert((remote.into(), room), (id, after));
+                self.want_view();
+                continue;
+            }
             self.speaker.replays.insert(room.clone(), id);
             self.shard(In::Replay { room, remote: remote.into(), after }, now);
+        }
+    }
+
+    /// Rooms have become ours: what was asked of them before is done.
+    pub(super) fn replay_early(&mut self, now: Now) {
+        let mine = &self.mine;
+        let (ours, rest) = std::mem::take(&mut self.speaker.early_replays)
+            .into_iter()
+            .partition(|((_, room), _)| mine.contains_key(&Shard::of(room)));
+        self.speaker.early_replays = rest;
+        let ours: BTreeMap<(Box<str>, BareJid), (RoomId, Seq)> = ours;
+        for ((remote, room), (id, after)) in ours {
+            self.replay(&remote, vec![(id, room, after)], now);
         }
     }
 
