@@ -128,8 +128,7 @@ impl Route {
         let row = self.noted(row);
         if !self.gaps.defer(&row) {
             // No replay that we know of will bring it: ask for one.
-            self.gaps.miss(&row);
-            self.ask(cx);
+            self.missing(cx, &row);
         }
     }
 
@@ -147,7 +146,13 @@ impl Route {
     /// A row was left out before it came here.
     pub(crate) fn miss(&mut self, cx: &mut Context, row: &Row) {
         let row = self.noted(row);
-        self.gaps.miss(&row);
+        self.missing(cx, &row);
+    }
+
+    /// A replay must bring this row. It will bring those that are queued as well, in order.
+    fn missing(&mut self, cx: &mut Context, row: &Row) {
+        self.gaps.miss(row);
+        self.drop_rows(cx, Gaps::hold);
         self.ask(cx);
     }
 
