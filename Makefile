@@ -45,6 +45,8 @@ sim:             ## The simulator over SEEDS seeds
 	$(BUILD)
 	$(OUT)/warren-sim --seeds $(SEEDS)
 
-fuzz:            ## The codec under cargo-fuzz for SECONDS (needs cargo-fuzz and a C++ compiler)
+fuzz:            ## The codec, and frames between nodes, under cargo-fuzz for SECONDS each (needs cargo-fuzz and a C++ compiler)
 	@command -v cargo-fuzz >/dev/null || { echo "error: cargo-fuzz is missing: cargo install cargo-fuzz --locked" >&2; exit 1; }
-	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz codec -s none -- -max_total_time=$(SECONDS) -rss_limit_mb=1024 -timeout=10
+	for target in codec wire; do \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz $$target -s none -- -max_total_time=$(SECONDS) -rss_limit_mb=1024 -timeout=10 || exit 1; \
+	done

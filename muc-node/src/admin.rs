@@ -1,4 +1,4 @@
-//! The admin listener: `/live`, `/ready` and `/metrics` over HTTP/1.1, on a thread of its own, so that it answers
+//! The admin listener: `/live`, `/ready`, `/owner` and `/metrics` over HTTP/1.1, on a thread of its own, so that it answers
 //! when the loop does not.
 
 use std::convert::Infallible;
@@ -15,8 +15,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jid::BareJid;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use warren_model::Shard;
 
 use crate::health::Health;
 use crate::metrics::Exposed;
@@ -106,8 +108,18 @@ fn answer<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
             [] => text(StatusCode::OK, "ready\n".to_owned()),
             missing => text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", missing.join("\n"))),
         },
+        "/owner" => owner(admin, request.uri().query()),
         "/metrics" => respond(StatusCode::OK, OPEN_METRICS, admin.metrics.text()),
-        _ => text(StatusCode::NOT_FOUND, "there are /live, /ready and /metrics\n".to_owned()),
+        _ => text(StatusCode::NOT_FOUND, "there are /live, /ready, /owner?room=JID and /metrics\n".to_owned()),
+    }
+}
+
+/// Whether a room is ours. Its address is taken as it stands, without escapes: what no room could be is not ours.
+fn owner(admin: &Admin, query: Option<&str>) -> Response<Full<Bytes>> {
+    match query.and_then(|query| query.strip_prefix("room=")).map(BareJid::new) {
+        Some(Ok(room)) if admin.health.is_ours(Shard::of(&room)) => text(StatusCode::OK, "this node\n".to_owned()),
+        Some(Ok(_)) => text(StatusCode::NOT_FOUND, "another node, or none\n".to_owned()),
+        _ => text(StatusCode::BAD_REQUEST, "say which room: /owner?room=JID\n".to_owned()),
     }
 }
 

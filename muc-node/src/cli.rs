@@ -37,7 +37,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve rooms until SIGTERM
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Say what is wrong with a directory of manifests, without serving it
     Check(CheckArgs),
     /// Print the log of a room

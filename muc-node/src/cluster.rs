@@ -48,7 +48,9 @@ pub struct Cluster {
     said: BTreeMap<Incarnation, Vec<proto::Frame>>,
     /// Shards that come to rest, or have, until it is known what became of their move.
     frozen: Vec<Shard>,
-    /// A move was tried: the next view tells what became of it.
+    /// Moves that were tried, ever.
+    moves: u64,
+    /// It is not known yet what became of the last one.
     tried: bool,
     end: End,
 }
@@ -70,6 +72,7 @@ impl Cluster {
             sessions: BTreeSet::new(),
             said: BTreeMap::new(),
             frozen: Vec::new(),
+            moves: 0,
             tried: false,
             end: End::No,
         }
@@ -77,12 +80,18 @@ impl Cluster {
 
     /// Whether this pod may take the link from another one now.
     pub fn acts(&self, now: Duration) -> bool {
-        self.tenure.acts(now)
+        // Who is handing it over has lost it, though the answer may be slow.
+        self.end == End::No && self.tenure.acts(now)
     }
 
     /// Whether somebody has taken over. Who has handed over everything is closed, and knows it.
     pub fn is_closed(&self) -> bool {
         self.end == End::No && self.tenure.is_closed()
+    }
+
+    /// Whether everything is being handed over, or was.
+    pub fn is_ending(&self) -> bool {
+        self.end != End::No
     }
 
     /// Whether everything was handed over, as far as that can be done.
@@ -100,7 +109,7 @@ impl Cluster {
     }
 
     /// What was heard and not taken yet.
-    pub fn next(&mut self) -> Option<Heard> {
+    pub fn heard(&mut self) -> Option<Heard> {
         self.news.try_recv().ok().map(Heard::News).or_else(|| self.events.try_recv().map(Heard::Said))
     }
 
@@ -114,10 +123,12 @@ impl Cluster {
 
     fn news(&mut self, news: News) -> Vec<Input> {
         match news {
-            News::View(view) => {
+            News::View(view, moves) => {
                 self.follow(&view);
                 let mut inputs = vec![Input::View(view)];
-                if std::mem::take(&mut self.tried) {
+                // An older view does not tell what became of the last move.
+                if moves >= self.moves && !self.frozen.is_empty() && self.tried {
+                    self.tried = false;
                     // What was moved is not ours any more, and nobody minds that it stays.
                     inputs.push(Input::Thaw(std::mem::take(&mut self.frozen)));
                 }
@@ -128,6 +139,7 @@ impl Cluster {
                 vec![Input::Freeze(shards)]
             }
             News::Moved(moved) => {
+                self.moves += 1;
                 self.tried = true;
                 vec![Input::Moved(moved)]
             }
@@ -176,7 +188,7 @@ impl Cluster {
     /// Carries out what the pod wants of others.
     pub fn carry_out(&mut self, request: Request) {
         match request {
-            Request::Frame(to, frame) => self.said.entry(to).or_default().push(wire::encode(frame)),
+            Request::Frame(to, frame) => self.said.entry(to).or_default().push(wire::encode(&frame)),
             Request::View => self.member.poke(),
             Request::Frozen(shards) => self.member.frozen(shards),
             Request::Drained => {

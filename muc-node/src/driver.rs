@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
+use warren_control::Applied;
 use warren_control::grpc::Page;
-use warren_control::{Applied, Change};
-use warren_model::{Now, ObjectName, ServiceConfig};
+use warren_model::{Now, ServiceConfig};
 
 use crate::clock;
 use crate::cluster::{Cluster, Heard};
@@ -196,7 +196,12 @@ impl Driver {
         self.cluster.as_mut()
     }
 
-    /// Gets everything to rest, hands it over to the other pods and waits until they have what is kept for them.
+    /// The other pods are left.
+    pub fn leave(&mut self) -> Option<Cluster> {
+        self.cluster.take()
+    }
+
+    /// Gets everything to rest; then it is handed over to other pods.
     pub(crate) fn drain(&mut self) -> Result<(), Fatal> {
         self.handle(Input::Drain, clock::now())
     }
@@ -246,6 +251,11 @@ impl Driver {
     /// Whether the link is gone for good.
     pub(crate) fn is_off(&self) -> bool {
         self.link.as_ref().is_none_or(Link::is_off)
+    }
+
+    /// Whether others have everything that was ours.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.cluster.as_ref().is_none_or(Cluster::is_over)
     }
 
     /// Whether everything that came is durable. What nothing waits for (watermarks, lazy rows) may still be on its way:
@@ -346,10 +356,14 @@ impl Driver {
                 Answer::Occupied(rooms) => self.handle(Input::Occupied(rooms), now)?,
             }
         }
-        while let Some(heard) = self.heard.take().or_else(|| self.cluster.as_mut()?.next()) {
+        while let Some(heard) = self.heard.take().or_else(|| self.cluster.as_mut()?.heard()) {
             if let Some(cluster) = &mut self.cluster {
                 for input in cluster.hear(heard) {
+                    let table = matches!(input, Input::View(_) | Input::Moved(_));
                     self.handle(input, now)?;
+                    if table {
+                        self.health.owns(self.pod.shards());
+                    }
                 }
             }
         }
@@ -378,6 +392,7 @@ impl Driver {
         if self.metrics_at <= now.mono {
             self.metrics_at = now.mono + METRICS;
             self.metrics.update(&self.pod, self.link.as_ref(), &self.store);
+            self.health.owns(self.pod.shards());
         }
         Ok(())
     }
@@ -431,9 +446,11 @@ impl Driver {
                 self.handle(Input::Change { call: number, change }, now)
             }
             Call::Page(after, max, answer) => {
-                let mut behind = self.pod.registry().behind(after.as_ref());
-                let objects = behind.by_ref().take(max).map(|object| object.name.clone()).collect();
-                let more = behind.next().is_some();
+                let behind = self.pod.registry().behind(after.as_ref());
+                let mut objects: Vec<_> =
+                    behind.take(max.saturating_add(1)).map(|object| object.name.clone()).collect();
+                let more = objects.len() > max;
+                objects.truncate(max);
                 self.asked.insert(number, (more, answer));
                 self.handle(Input::Ask { call: number, objects }, now)
             }
@@ -477,6 +494,8 @@ impl Driver {
                     }
                 }
                 // Where there are others, that is how they take over; the beats may not have heard of it yet.
+                // What we had is others' by now, as we wanted.
+                Request::Dead if self.cluster.as_ref().is_some_and(Cluster::is_ending) => {}
                 Request::Dead if self.cluster.is_some() => return Err(Fatal::Closed),
                 Request::Dead => return Err(Fatal::Dead),
             }

@@ -3,30 +3,40 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use warren_model::Shard;
+use warren_model::ids::SHARDS;
+
 use crate::clock;
 
 /// The loop turns at least once a second, for the beat. If it has not for so long, it hangs.
 const HUNG: Duration = Duration::from_secs(10);
 
+const WORDS: usize = SHARDS as usize / 64;
+
+#[derive(Debug)]
+struct Shards([AtomicU64; WORDS]);
+
+impl Default for Shards {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; WORDS])
+    }
+}
+
 /// Latches and a pulse.
 #[derive(Debug, Default)]
 pub struct Health {
     store: AtomicBool,
-    standby: AtomicBool,
     manifests: AtomicBool,
     link: AtomicBool,
     stopping: AtomicBool,
+    /// A bit for each shard: whether it is ours.
+    shards: Shards,
     /// When the loop turned last, in milliseconds of the boot-time clock; 0: it has not begun.
     turned: AtomicU64,
 }
 
 impl Health {
-    /// Whether another pod serves, and this one waits for its end.
-    pub fn standby(&self, standby: bool) {
-        self.standby.store(standby, Ordering::Relaxed);
-    }
-
-    /// The store is open and ours.
+    /// The store is open.
     pub fn store_open(&self) {
         self.store.store(true, Ordering::Relaxed);
     }
@@ -36,7 +46,7 @@ impl Health {
         self.manifests.store(true, Ordering::Relaxed);
     }
 
-    /// Whether stanzas flow.
+    /// Whether stanzas flow: over a stream of our own, or to the node that has it.
     pub fn link(&self, online: bool) {
         self.link.store(online, Ordering::Relaxed);
     }
@@ -44,6 +54,25 @@ impl Health {
     /// The pod is on its way out.
     pub fn stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Which shards are ours now.
+    pub fn owns(&self, shards: impl Iterator<Item = Shard>) {
+        let mut bits = [0; WORDS];
+        for Shard(shard) in shards {
+            if let Some(word) = bits.get_mut(shard as usize / 64) {
+                *word |= 1_u64 << (shard % 64);
+            }
+        }
+        for (word, bits) in self.shards.0.iter().zip(bits) {
+            word.store(bits, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a shard is ours.
+    pub fn is_ours(&self, Shard(shard): Shard) -> bool {
+        let word = self.shards.0.get(shard as usize / 64).map_or(0, |word| word.load(Ordering::Relaxed));
+        word & (1 << (shard % 64)) != 0
     }
 
     /// The loop has turned.
@@ -65,10 +94,9 @@ impl Health {
     /// What is missing until the pod serves; nothing: it does.
     pub fn missing(&self) -> Vec<&'static str> {
         let latches = [
-            (&self.standby, false, "standby: another node serves"),
             (&self.store, true, "store: not open yet"),
             (&self.manifests, true, "manifests: not applied yet"),
-            (&self.link, true, "link: no stream to the XMPP server"),
+            (&self.link, true, "link: no stream to the XMPP server, and no way to a node that has one"),
             (&self.stopping, false, "stopping"),
         ];
         latches.into_iter().filter(|(latch, wanted, _)| latch.load(Ordering::Relaxed) != *wanted).map(|l| l.2).collect()
@@ -88,7 +116,7 @@ mod tests {
         health.link(true);
         assert!(health.missing().is_empty());
         health.link(false);
-        assert_eq!(health.missing(), ["link: no stream to the XMPP server"]);
+        assert_eq!(health.missing(), ["link: no stream to the XMPP server, and no way to a node that has one"]);
         health.link(true);
         health.stopping();
         assert_eq!(health.missing(), ["stopping"]);

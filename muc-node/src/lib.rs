@@ -6,6 +6,8 @@
 //! - [`cli`]: commands, with one file each: [`serve`], [`check`], [`log`].
 //! - [`driver`]: the loop that owns the pod; around it what it talks to: [`link`] (the socket), [`store`] (threads),
 //!   [`control`] (calls, of the operator by [`listener`]), [`stop`] (signals).
+//! - [`mesh`] is what nodes of a site say to one another.
+//! - [`cluster`]: the other nodes of the same store: [`member`] (who lives and who owns what), [`mesh`] (sessions).
 //! - [`admin`] shows [`health`] and [`metrics`] from a thread of its own.
 
 pub mod admin;
@@ -13,6 +15,7 @@ pub mod apply;
 pub mod check;
 pub mod cli;
 mod clock;
+pub mod cluster;
 pub mod control;
 pub mod driver;
 mod entropy;
@@ -23,6 +26,7 @@ pub mod listener;
 pub mod log;
 pub mod logging;
 pub mod member;
+pub mod mesh;
 mod metrics;
 pub mod serve;
 pub mod stop;

@@ -9,11 +9,11 @@ use anyhow::{Context, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use warren_control::grpc::tls::{Files, ServerSide};
 use warren_control::grpc::{Handler, Page, serve};
 use warren_control::{Answer, Applied, Change, Failed};
 use warren_model::{Object, ObjectName};
 use warren_pod::Outcome;
+use warren_tls::{Files, ServerSide};
 
 use crate::control::Control;
 
@@ -26,24 +26,37 @@ pub struct ControlArgs {
     /// Take calls without TLS; for loopback addresses only
     #[arg(long, env = "WARREN_CONTROL_PLAINTEXT", requires = "control", conflicts_with_all = ["tls_cert", "tls_key", "tls_ca"])]
     pub control_plaintext: bool,
+}
+
+/// How we prove who we are, to the operator and to other nodes.
+#[derive(Clone, Debug, Args)]
+pub struct TlsArgs {
     /// Our certificate and what leads to its authority, PEM; read again when it changes
     #[arg(long, env = "WARREN_TLS_CERT", value_name = "FILE", requires_all = ["tls_key", "tls_ca"])]
     pub tls_cert: Option<PathBuf>,
     /// The certificate's key, PEM
     #[arg(long, env = "WARREN_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// Authorities whose certificates callers must have, PEM. Each such caller may declare anything
+    /// Authorities whose certificates callers and other nodes must have, PEM. Each such caller may declare anything, and
+    /// each such node may say anything in the name of any room
     #[arg(long, env = "WARREN_TLS_CA", value_name = "FILE", requires = "tls_cert")]
     pub tls_ca: Option<PathBuf>,
 }
 
-impl ControlArgs {
-    fn security(&self, addr: SocketAddr) -> anyhow::Result<ServerSide> {
+impl TlsArgs {
+    /// The files, if they are given.
+    pub fn files(&self) -> Option<Files> {
         match (&self.tls_cert, &self.tls_key, &self.tls_ca) {
-            (Some(cert), Some(key), Some(ca)) => {
-                let files = Files { cert: cert.clone(), key: key.clone(), ca: ca.clone() };
-                ServerSide::mutual(files).context("the control listener cannot use its certificates")
-            }
+            (Some(cert), Some(key), Some(ca)) => Some(Files { cert: cert.clone(), key: key.clone(), ca: ca.clone() }),
+            _ => None,
+        }
+    }
+}
+
+impl ControlArgs {
+    fn security(&self, addr: SocketAddr, tls: &TlsArgs) -> anyhow::Result<ServerSide> {
+        match tls.files() {
+            Some(files) => ServerSide::mutual(files).context("the control listener cannot use its certificates"),
             _ if self.control_plaintext => ServerSide::plaintext(addr)
                 .context("--control-plaintext is for loopback: whoever reaches the listener could declare anything"),
             _ => bail!(
@@ -64,10 +77,16 @@ pub struct Listening {
 ///
 /// # Errors
 /// One sentence.
-pub fn start(args: &ControlArgs, pod: &str, control: Control, incarnation: u64) -> anyhow::Result<Option<Listening>> {
+pub fn start(
+    args: &ControlArgs,
+    tls: &TlsArgs,
+    pod: &str,
+    control: Control,
+    incarnation: u64,
+) -> anyhow::Result<Option<Listening>> {
     let Some(addr) = args.control else { return Ok(None) };
     let advice = || format!("the control listener cannot have {addr}: name another address with --control");
-    let security = args.security(addr)?;
+    let security = args.security(addr, tls)?;
     let listener = std::net::TcpListener::bind(addr).with_context(advice)?;
     listener.set_nonblocking(true).with_context(advice)?;
     let bound = listener.local_addr().with_context(advice)?;
@@ -90,7 +109,7 @@ pub fn start(args: &ControlArgs, pod: &str, control: Control, incarnation: u64) 
         });
     };
     thread::Builder::new().name("control".to_owned()).spawn(run).context("no thread for the control listener")?;
-    tracing::info!(addr = %bound, tls = args.tls_cert.is_some(), "the control listener is up");
+    tracing::info!(addr = %bound, tls = tls.tls_cert.is_some(), "the control listener is up");
     Ok(Some(Listening { _stop: stop }))
 }
 

@@ -17,9 +17,7 @@ use clap::Args;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use warren_mesh::{Did, Input, Member as Membership, PodSeen, Step, Todo, View};
 use warren_model::{Epoch, Incarnation, Lane, Path, Shard, Thing};
-use warren_store::{
-    Assignment, Claim, Cluster, Join, Moved, PodRow, PodState, PostgresCluster, StoreError, TakeOver,
-};
+use warren_store::{Assignment, Claim, Cluster, Join, Moved, PodRow, PodState, PostgresCluster, StoreError, TakeOver};
 
 use crate::clock;
 use crate::health::Health;
@@ -93,8 +91,8 @@ impl Tenure {
 /// What the loop is told.
 #[derive(Debug)]
 pub enum News {
-    /// The table.
-    View(Arc<View>),
+    /// The table, and how many moves had been tried before it was read.
+    View(Arc<View>, u64),
     /// These shards are to be moved: they come to rest first.
     Freeze(Vec<Shard>),
     /// A move has been tried, and these things were moved; the next view tells what became of the rest.
@@ -283,7 +281,7 @@ impl Coordinator {
                 return;
             }
             let now = clock::boot();
-            let wait = self.member.next_deadline(now).map_or(Duration::from_secs(60), |at| at.saturating_sub(now));
+            let wait = self.member.next_deadline(now).map_or(Duration::from_mins(1), |at| at.saturating_sub(now));
             let told = match self.told.recv_timeout(wait) {
                 Ok(told) => told,
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -377,9 +375,7 @@ impl Beater {
         } else {
             let beaten = self.cluster.beat(self.me).and_then(|alive| Ok((alive, self.cluster.pods()?)));
             match beaten {
-                Ok((alive, pods)) => {
-                    Input::Beaten { sent, alive, pods: pods.into_iter().map(seen).collect() }
-                }
+                Ok((alive, pods)) => Input::Beaten { sent, alive, pods: pods.into_iter().map(seen).collect() },
                 Err(error) => {
                     tracing::warn!(%error, "no beat");
                     Input::BeatFailed

@@ -31,6 +31,7 @@ pub struct Metrics {
     uncommitted: Gauge,
     backlog: Gauge,
     rooms: Gauge,
+    shards: Gauge,
     occupants: Gauge,
 }
 
@@ -57,6 +58,7 @@ impl Metrics {
         bytes(to, "output", "Output that waits to be written to the link", &self.output);
         bytes(to, "uncommitted", "Stanzas that were read and are not durable yet", &self.uncommitted);
         bytes(to, "store_backlog", "Writes that the store has not done yet", &self.backlog);
+        to.register("shards_owned", "Shards whose rooms this node decides for, of 4096", self.shards.clone());
         to.register("rooms_loaded", "Rooms in memory", self.rooms.clone());
         to.register("occupants", "Sessions in the rooms in memory", self.occupants.clone());
         Exposed(all)
@@ -90,6 +92,7 @@ impl Metrics {
         set(&self.output, pod.egress().queued_bytes());
         set(&self.uncommitted, pod.uncommitted_bytes());
         set(&self.backlog, store.backlog());
+        set(&self.shards, pod.shards().count());
         set(&self.rooms, pod.rooms().count());
         set(&self.occupants, pod.rooms().map(warren_room::Room::sessions).sum());
     }

@@ -12,18 +12,21 @@ use tokio::runtime;
 use tokio::task::spawn_blocking;
 
 use crate::admin::{self, Admin};
+use crate::cluster::Cluster;
 use crate::control::{self, Control, await_service};
-use crate::driver::{Driver, Fatal, Links};
+use crate::driver::{Driver, Links};
 use crate::health::Health;
-use crate::listener::{self, ControlArgs};
-use crate::member::{Member, MemberArgs};
+use crate::listener::{self, ControlArgs, TlsArgs};
+use crate::member::{Entry, Member, MemberArgs};
+use crate::mesh::listen::MeshArgs;
 use crate::metrics::Metrics;
 use crate::stop::{Signals, stop};
 use crate::store::StoreUrl;
 use crate::{apply, clock, entropy, store};
-use warren_model::{Incarnation, Object};
+use warren_mesh::grpc::{PeerOptions, Peers};
+use warren_model::{Incarnation, Object, ServiceConfig};
 use warren_pod::{Pod, Settings};
-use warren_store::{Postgres, PostgresOptions};
+use warren_store::{Backend, Postgres, PostgresOptions, Reader};
 
 /// What `serve` needs to know.
 #[derive(Clone, Debug, Args)]
@@ -35,7 +38,7 @@ pub struct ServeArgs {
     manifests: Option<PathBuf>,
     /// Where everything is kept. sqlite:FILE for one node: the file is made if it is not there, and
     /// sqlite:FILE?max_page_count=N bounds it to N pages of 4 KiB. postgres://USER:PASSWORD@HOST/DATABASE for several
-    /// nodes, of which one serves and the others stand by; of TLS it may hold sslmode and sslrootcert. Prefer the
+    /// nodes, each of which has a part of the rooms; of TLS it may hold sslmode and sslrootcert. Prefer the
     /// environment for a password
     #[arg(long, env = "WARREN_STORE", value_name = "URL")]
     store: StoreUrl,
@@ -48,8 +51,15 @@ pub struct ServeArgs {
     #[command(flatten)]
     control: ControlArgs,
     #[command(flatten)]
+    mesh: MeshArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
     member: MemberArgs,
 }
+
+/// A node that waits for its service looks into the store so often.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A number and a unit, as in manifests.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
@@ -132,9 +142,20 @@ async fn serve_as(
         stopped = stop(&mut driver) => stopped?,
         signal = signals.next() => tracing::warn!(signal, "a second signal: stopping without good-byes"),
     }
+    if let Some(cluster) = driver.leave() {
+        cluster.shutdown().await;
+    }
     driver.stop();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A store that was opened.
+enum Store {
+    /// It is ours alone.
+    Alone(store::Opened),
+    /// Other nodes work on it too.
+    Shared(Box<Postgres>),
 }
 
 /// From settings to a pod that knows everything it knew before.
@@ -147,6 +168,10 @@ async fn begin(
     if args.manifests.is_some() && args.control.control.is_some() {
         bail!("--manifests and --control are two masters: leave one out");
     }
+    if args.mesh.mesh.is_some() && matches!(args.store, StoreUrl::Sqlite { .. }) {
+        bail!("--mesh is for nodes that share a store (postgres://…); a node with sqlite: is alone");
+    }
+    args.mesh.security(&args.tls)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), store = %args.store, "starting");
     if let AdminAddr(Some(addr)) = args.admin {
         let admin = Admin { health: health.clone(), metrics: metrics.exposed() };
@@ -156,31 +181,40 @@ async fn begin(
     // Before anything is opened: what is wrong here should not first take over from a node that works.
     let (manifests, awaited) = (args.manifests.clone(), args.control.control.is_some());
     blocking(move || wanted(manifests.as_deref()).map(drop)).await?;
-    let opened = match args.store.clone() {
-        StoreUrl::Sqlite { path, max_pages } => blocking(move || store::open(&path, max_pages)).await?,
-        StoreUrl::Postgres(dsn) => own(args, dsn, health, member).await?,
-    };
+    let me = Incarnation(u128::from_be_bytes(entropy::bytes()?));
+    let (store, objects) = open(args, me).await?;
     let manifests = args.manifests.clone();
-    let (opened, plan) = blocking(move || {
-        let plan = apply::plan(&opened.stored.objects, wanted(manifests.as_deref())?, awaited)?;
-        Ok((opened, plan))
-    })
-    .await?;
+    let plan = blocking(move || apply::plan(&objects, wanted(manifests.as_deref())?, awaited)).await?;
     health.store_open();
 
     let incarnation = u64::from_be_bytes(entropy::bytes()?);
     let (control, mut calls) = control::channel();
-    let listening = listener::start(&args.control, args.member.name(), control.clone(), incarnation)?;
+    let listening = listener::start(&args.control, &args.tls, args.member.name(), control.clone(), incarnation)?;
     let (domain, first) = if let Some(service) = &plan.service {
         (service.domain.clone(), None)
     } else {
         tracing::info!("no MucService is stored: waiting for one");
-        let (service, call) = await_service(&mut calls).await.context("the control listener has ended")?;
-        (service.domain, Some(call))
+        tokio::select! {
+            called = await_service(&mut calls) => {
+                let (service, call) = called.context("the control listener has ended")?;
+                (service.domain, Some(call))
+            }
+            service = told_elsewhere(&store) => (service?.domain, None),
+        }
     };
 
+    let (opened, cluster) = match store {
+        Store::Alone(opened) => (opened, None),
+        Store::Shared(postgres) => {
+            let (opened, cluster) = enter(args, (*postgres, me, &domain), health, member).await?;
+            (opened, Some(cluster))
+        }
+    };
     let settings = Settings {
+        me,
+        alone: cluster.is_none(),
         epochs: opened.epochs.clone(),
+        seed: entropy::bytes()?,
         lane: opened.lane,
         shard: warren_shard::Settings::default(),
         egress: warren_egress::Settings { incarnation, ..warren_egress::Settings::default() },
@@ -194,19 +228,88 @@ async fn begin(
         "the store is open"
     );
     let threads = opened.start()?;
-    let (mut requests, mut entropies) = (Vec::new(), Ok(()));
-    let entropy = || {
-        entropy::bytes().unwrap_or_else(|e| {
-            entropies = Err(e);
-            [0; 48]
-        })
-    };
-    let pod = Pod::new(&domain, settings, stored, entropy, clock::now(), &mut requests);
-    entropies?;
+    let mut requests = Vec::new();
+    let pod = Pod::new(&domain, settings, stored, clock::now(), &mut requests);
     let mut driver = Driver::new(pod, requests, threads, calls, health.clone(), metrics.clone())?;
     driver.first(first);
-    driver.depend_on(member.as_ref().map(Member::tenure));
+    driver.join(cluster);
     Ok((driver, control, plan, listening))
+}
+
+/// Opens the store, and reads what is declared.
+async fn open(args: &ServeArgs, me: Incarnation) -> anyhow::Result<(Store, Vec<Object>)> {
+    match args.store.clone() {
+        StoreUrl::Sqlite { path, max_pages } => {
+            let opened = blocking(move || store::open(&path, max_pages, me)).await?;
+            let objects = opened.stored.objects.clone();
+            Ok((Store::Alone(opened), objects))
+        }
+        StoreUrl::Postgres(dsn) => {
+            let (_, ttl) = args.member.check()?;
+            if args.mesh.mesh.is_none() {
+                bail!("--mesh is missing: nodes that share a store speak to one another, even while there is only one");
+            }
+            blocking(move || {
+                let idle = (ttl / 2).min(Duration::from_secs(1));
+                let mut postgres = Postgres::open(&dsn, PostgresOptions { idle, ..PostgresOptions::default() })?;
+                let objects = postgres.objects()?;
+                Ok((Store::Shared(Box::new(postgres)), objects))
+            })
+            .await
+        }
+    }
+}
+
+/// Another node of the same store was told which service it is.
+async fn told_elsewhere(store: &Store) -> anyhow::Result<ServiceConfig> {
+    let Store::Shared(postgres) = store else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let mut reader = match postgres.reader() {
+            Ok(reader) => reader,
+            Err(error) => {
+                tracing::warn!(%error, "the store cannot be looked into: tried again");
+                continue;
+            }
+        };
+        let service = blocking(move || {
+            let objects = reader.objects()?;
+            Ok(apply::one_service("the store", &objects).ok())
+        });
+        if let Some(service) = service.await? {
+            return Ok(service);
+        }
+    }
+}
+
+/// Enters a store that other nodes work on.
+async fn enter(
+    args: &ServeArgs,
+    (postgres, me, domain): (Postgres, Incarnation, &str),
+    health: &Arc<Health>,
+    member: &mut Option<Member>,
+) -> anyhow::Result<(store::Opened, Cluster)> {
+    let (name, ttl) = args.member.check()?;
+    let bound = args.mesh.bind(&args.tls)?.context("--mesh is missing")?;
+    let options = PeerOptions::new(me, (name, domain), bound.listener, (bound.server, bound.client));
+    let sessions = Peers::start(options).context("no sessions with other nodes")?;
+    let address = bound.address;
+    tracing::info!(address, "other nodes are spoken to");
+    let links = vec![warren_model::Path::new(domain, "")];
+    let entry = Entry { me, name: name.to_owned(), address, ttl, links };
+    let pulse = health.clone();
+    let (opened, entered, news) = blocking(move || {
+        // Beats that take long are of no use: others have given us up by then.
+        let soon = PostgresOptions { connect: ttl / 3, answer: ttl / 3, idle: (ttl / 3).min(Duration::from_secs(1)) };
+        let connections = (postgres.cluster(soon), postgres.cluster(soon));
+        let (entered, lane, news) = Member::start(connections, &entry, pulse)?;
+        tracing::info!(database = postgres.name(), incarnation = %me, "entered");
+        Ok((store::begin(postgres, lane)?, entered, news))
+    })
+    .await?;
+    let cluster = Cluster::new(me, (entered.handle(), entered.tenure(), news), sessions);
+    *member = Some(entered);
+    Ok((opened, cluster))
 }
 
 /// Reading files and waiting for disks and databases, away from the loop, which listens to signals.
@@ -220,33 +323,6 @@ fn wanted(manifests: Option<&Path>) -> anyhow::Result<Option<(&Path, Vec<Object>
     let objects = apply::read(dir)?;
     apply::one_service(&dir.display().to_string(), &objects)?;
     Ok(Some((dir, objects)))
-}
-
-/// Enters a shared store and stands by until this node has everything.
-async fn own(
-    args: &ServeArgs,
-    dsn: String,
-    health: &Arc<Health>,
-    member: &mut Option<Member>,
-) -> anyhow::Result<store::Opened> {
-    let (name, ttl) = args.member.check()?;
-    let (name, me) = (name.to_owned(), Incarnation(u128::from_be_bytes(entropy::bytes()?)));
-    let pulse = health.clone();
-    let (postgres, entered, owned) = blocking(move || {
-        let idle = (ttl / 2).min(Duration::from_secs(1));
-        let postgres = Postgres::open(&dsn, PostgresOptions { idle, ..PostgresOptions::default() })?;
-        // Beats that take long are of no use: others have given us up by then.
-        let soon = PostgresOptions { connect: ttl / 3, answer: ttl / 3, idle: (ttl / 3).min(Duration::from_secs(1)) };
-        let (entered, owned) = Member::start(postgres.cluster(soon), me, (&name, ttl), pulse)?;
-        Ok((postgres, entered, owned))
-    })
-    .await?;
-    tracing::info!(database = postgres.name(), incarnation = %me, "entered; standing by until it is our turn");
-    *member = Some(entered);
-    health.standby(true);
-    let owned = owned.await.map_err(|_| Fatal::Closed)?;
-    health.standby(false);
-    blocking(move || store::begin(postgres, owned)).await
 }
 
 /// Applies the manifests, then connects and serves.

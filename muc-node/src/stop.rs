@@ -53,6 +53,11 @@ pub async fn stop(driver: &mut Driver) -> Result<(), Fatal> {
     driver.rest(false);
     driver.run_while(CLOSE, |driver| !driver.is_off()).await?;
     driver.write_down()?;
+    if driver.cluster().is_some() {
+        // What others own by then is said to them, and they say when they have it.
+        driver.drain()?;
+        driver.run_while(SETTLE, |driver| !driver.is_handed_over()).await?;
+    }
     driver.run_while(SETTLE, |driver| !driver.is_durable()).await?;
     let left = driver.pod().uncommitted_bytes();
     if left > 0 {

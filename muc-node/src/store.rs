@@ -15,7 +15,7 @@ use warren_store::{
     StoreError, Submitter, Window, Work, Writer,
 };
 
-use crate::{clock, entropy};
+use crate::clock;
 use warren_pod::Stored;
 use warren_shard::Epochs;
 
@@ -96,7 +96,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// One sentence; then nothing in the store has changed, except that a new file may have been made.
-pub fn open(path: &FilePath, max_pages: Option<u32>) -> anyhow::Result<Opened> {
+pub fn open(path: &FilePath, max_pages: Option<u32>, me: Incarnation) -> anyhow::Result<Opened> {
     let options = Options { max_pages, ..Options::default() };
     let at_start = |what: &str, e: StoreError| match e {
         // Its own words speak of trying again, which a start does not.
@@ -106,9 +106,7 @@ pub fn open(path: &FilePath, max_pages: Option<u32>) -> anyhow::Result<Opened> {
         e => e.into(),
     };
     let mut store = Sqlite::open(path, options).map_err(|e| at_start("opened", e))?;
-    let incarnation = Incarnation(u128::from_be_bytes(entropy::bytes()?));
-    let Ownership { epoch, lane, .. } =
-        store.take_over(incarnation, clock::wall()).map_err(|e| at_start("taken over", e))?;
+    let Ownership { epoch, lane, .. } = store.take_over(me, clock::wall()).map_err(|e| at_start("taken over", e))?;
     let stored = Stored::read(&mut store).map_err(|e| at_start("read", e))?;
     Ok(Opened { backend: Box::new(store), lane, epochs: Epochs::all(epoch), stored })
 }
@@ -217,12 +215,12 @@ impl Store {
 
     /// Reads what was written and may not have been said.
     pub fn backlog_of_all(&self) {
-        self.ask(Reader::backlog, |backlog| Answer::Backlog(Box::new(backlog)));
+        self.ask(|reader| reader.backlog(), |backlog| Answer::Backlog(Box::new(backlog)));
     }
 
     /// Reads all objects.
     pub fn objects(&self) {
-        self.ask(Reader::objects, Answer::Objects);
+        self.ask(|reader| reader.objects(), Answer::Objects);
     }
 
     /// Reads which rooms have somebody in them.

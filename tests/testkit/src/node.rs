@@ -320,7 +320,9 @@ impl Config {
 
     async fn launch(&self, admin: &Port, wanted: Wanted) -> Result<Child> {
         let store = self.url();
-        let member = self.shared.iter().flat_map(|shared| ["--pod", &shared.pod, "--ttl", &shared.ttl]);
+        let mesh = ["--mesh", "127.0.0.1:0", "--mesh-plaintext"];
+        let member =
+            self.shared.iter().flat_map(|shared| ["--pod", &shared.pod, "--ttl", &shared.ttl].into_iter().chain(mesh));
         let manifests = self.manifest_dir();
         let mut child = Child::start(Program {
             name: binary()?,

@@ -1,6 +1,6 @@
 //! Several pods on one store: who lives and who may act ([`Lease`]), where everything should be ([`place`]), and what is
-//! to be done about it ([`plan`]). [`Member`] puts them together for one pod. No IO and no clock: the store's answers and the time are arguments, so that the
-//! simulator can freeze a pod between any two steps.
+//! to be done about it ([`plan`]). [`Member`] puts them together for one pod. No IO and no clock: the store's answers and
+//! the time are arguments, so that the simulator can freeze a pod between any two steps.
 //!
 //! A lease is (incarnation, beat), with no timestamp: nobody ever compares its clock with another one's. What clocks
 //! are needed for is their *rate*, which may differ by up to a quarter.
@@ -13,7 +13,6 @@ mod lease;
 mod member;
 mod placement;
 mod plan;
-pub mod single;
 mod suspicion;
 
 pub use lease::{Dead, Lease, Observed, Round};

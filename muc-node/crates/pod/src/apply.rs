@@ -204,7 +204,8 @@ impl Pod {
                     // It contradicts something that is gone by now, or it is older: the store knows.
                     Err(refused) => {
                         tracing::debug!(%name, %refused, "a change that does not fit what is known here");
-                        if self.calls.reading.is_none() && !matches!(refused, warren_control::Refused::LowerGeneration { .. })
+                        if self.calls.reading.is_none()
+                            && !matches!(refused, warren_control::Refused::LowerGeneration { .. })
                         {
                             self.read_objects();
                         }

@@ -352,13 +352,7 @@ impl Pod {
 
     /// Tells egress what is missing on each path: rows `behind` on lanes that are covered, and rows `beside` those, which
     /// others than their writers answer for now.
-    fn restore(
-        &mut self,
-        backlog: &Backlog,
-        (behind, beside): (Rows, Rows),
-        covered: Vec<(Lane, Batch)>,
-        now: Now,
-    ) {
+    fn restore(&mut self, backlog: &Backlog, (behind, beside): (Rows, Rows), covered: Vec<(Lane, Batch)>, now: Now) {
         let local = self.site.domain.clone();
         let mut paths: BTreeMap<Path, BTreeMap<Lane, Batch>> =
             self.egress.paths().map(|path| (path.clone(), BTreeMap::new())).collect();
@@ -395,7 +389,8 @@ impl Pod {
             new.push(*pod);
         }
         ear.known.extend(&new);
-        let theirs = (0_u32..).zip(self.table.shards()).filter(|(_, owner)| owner.who.is_some_and(|who| new.contains(&who)));
+        let theirs =
+            (0_u32..).zip(self.table.shards()).filter(|(_, owner)| owner.who.is_some_and(|who| new.contains(&who)));
         asked.extend(theirs.map(|(shard, _)| Shard(shard)));
         let troubled: Vec<_> = self.egress.troubled().map(|(path, state)| (path.remote.clone(), state)).collect();
         for pod in new {

@@ -330,9 +330,10 @@ impl Pod {
         self.speaker.is_attached()
     }
 
-    /// How many shards are ours.
-    pub fn shards(&self) -> usize {
-        if self.alone { self.table.shards().len() } else { self.mine.len() }
+    /// The shards that are ours.
+    pub fn shards(&self) -> impl Iterator<Item = ShardId> {
+        let all = if self.alone { warren_model::ids::SHARDS } else { 0 };
+        (0..all).map(ShardId).chain(self.mine.keys().copied())
     }
 
     /// What is applied.
@@ -443,7 +444,11 @@ impl Pod {
             for (lane, path, batch) in risen {
                 self.requests.push(Request::Write(Work::Watermark { lane, path, batch }));
             }
-            self.requests.push(Request::Trim(self.awaited()));
+            let awaited = self.awaited();
+            // Others write too: what nobody waits for here may be what they have not said yet.
+            if self.alone || !awaited.is_empty() {
+                self.requests.push(Request::Trim(awaited));
+            }
         }
     }
 

@@ -62,14 +62,17 @@ impl Pod {
                 Thing::Link(link) => links.push(Entry { thing: link.clone(), owner, epoch }),
             }
         }
+        let entries: Vec<Entry<Shard>> = shards.iter().map(|moved| moved.now.clone()).collect();
+        let theirs: BTreeSet<Shard> = entries.iter().map(|entry| entry.thing).collect();
+        // The owner of the link may rely on this only if nothing is missing there.
+        let said = self.is_all_said(|shard| theirs.contains(&shard));
         let everybody: Vec<Incarnation> = self.sessions.iter().copied().chain([self.me]).collect();
         for pod in everybody {
-            self.say(pod, Frame::Moved(shards.clone()));
+            self.say(pod, if said { Frame::Moved(shards.clone()) } else { Frame::Shards(entries.clone()) });
             if !links.is_empty() {
                 self.say(pod, Frame::Links(links.clone()));
             }
         }
-        let entries: Vec<Entry<Shard>> = shards.into_iter().map(|moved| moved.now).collect();
         self.learn_shards(&entries, now);
         self.learn_links(&links, now);
     }
@@ -99,6 +102,8 @@ impl Pod {
         if !lost.is_empty() {
             self.leaving.waiting.retain(|shard| !lost.contains(shard));
             self.leaving.frozen.retain(|shard| !lost.contains(shard));
+            let gone: BTreeSet<Shard> = lost.iter().copied().collect();
+            self.say_no_more(|shard| gone.contains(&shard));
             self.shard(In::Disown(lost), now);
         }
         self.link_changed(now);
@@ -177,7 +182,8 @@ impl Pod {
         self.sessions.insert(pod);
         self.attach();
         let owned: Vec<bool> = self.table.shards().iter().map(|owner| owner.who == Some(pod)).collect();
-        let theirs = |shard: Shard| usize::try_from(shard.0).ok().and_then(|at| owned.get(at)).copied().unwrap_or(false);
+        let theirs =
+            |shard: Shard| usize::try_from(shard.0).ok().and_then(|at| owned.get(at)).copied().unwrap_or(false);
         self.pass_again(theirs, now);
         if self.leader() == Some(pod) {
             self.read_objects();

@@ -59,7 +59,11 @@ impl Pod {
 
     fn reports(&self, objects: &[ObjectName]) -> Vec<ObjectReport> {
         let wanted: BTreeSet<&ObjectName> = objects.iter().collect();
-        self.registry.objects().filter(|object| wanted.contains(&object.name)).map(|object| self.report(object)).collect()
+        self.registry
+            .objects()
+            .filter(|object| wanted.contains(&object.name))
+            .map(|object| self.report(object))
+            .collect()
     }
 
     /// Who knows most of an object.

@@ -128,15 +128,7 @@ impl Pod {
     }
 
     /// A stanza from another pod's link.
-    pub(super) fn routed(
-        &mut self,
-        from: Incarnation,
-        n: u64,
-        shard: Shard,
-        epoch: Epoch,
-        stanza: Stanza,
-        now: Now,
-    ) {
+    pub(super) fn routed(&mut self, from: Incarnation, n: u64, shard: Shard, epoch: Epoch, stanza: Stanza, now: Now) {
         let owner = self.table.shard(shard);
         if epoch > owner.epoch {
             self.ahead.push(Ahead { from, n, shard, epoch, stanza });

@@ -27,8 +27,9 @@ enum Stage {
 }
 
 /// What of a room was left out since the owner of the link was asked to listen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Early {
+    shard: Shard,
     /// The lowest row that was for members.
     cast: Option<(Seq, At)>,
     /// The lowest row for somebody in that domain.
@@ -107,6 +108,16 @@ impl Pod {
         self.speaker.is_attached() && self.speaker.to.is_some_and(|(to, _)| to == pod)
     }
 
+    /// Whether the link's side has heard everything that rooms of these shards have released.
+    pub(super) fn is_all_said(&self, of: impl Fn(Shard) -> bool) -> bool {
+        self.speaker.is_attached() && !self.speaker.early.values().any(|early| of(early.shard))
+    }
+
+    /// Others answer for these shards from now on.
+    pub(super) fn say_no_more(&mut self, of: impl Fn(Shard) -> bool) {
+        self.speaker.early.retain(|_, early| !of(early.shard));
+    }
+
     /// Alone, there is nobody else to listen, and it begins before there is anything to say.
     pub(super) fn attach_alone(&mut self) {
         self.speaker.to = Some((self.me, Epoch(0)));
@@ -177,7 +188,7 @@ impl Pod {
             if passes || attached && matches!(outward, Outward::Send { seq: None, .. }) {
                 says.push(outward);
             } else if self.speaker.stage == Stage::Asked || attached {
-                self.left_out(room, at, &outward);
+                self.left_out(room, jid, at, &outward);
             }
         }
         if !says.is_empty() {
@@ -189,21 +200,22 @@ impl Pod {
     }
 
     /// Remembers the lowest rows of what is not said.
-    fn left_out(&mut self, room: RoomId, at: At, outward: &Outward) {
+    fn left_out(&mut self, room: RoomId, jid: &BareJid, at: At, outward: &Outward) {
         let lowest = |known: &mut (Seq, At), seq: Seq| {
             if seq < known.0 {
                 *known = (seq, at);
             }
         };
+        let new = || Early { shard: Shard::of(jid), cast: None, sends: BTreeMap::new() };
         match outward {
             // Rows of a replay have their gap already.
             Outward::Cast(cast) if cast.only.is_none() => {
                 if let Some(seq) = cast.seq {
-                    lowest(self.speaker.early.entry(room).or_default().cast.get_or_insert((seq, at)), seq);
+                    lowest(self.speaker.early.entry(room).or_insert_with(new).cast.get_or_insert((seq, at)), seq);
                 }
             }
             Outward::Send { to, seq: Some(seq), .. } => {
-                let early = self.speaker.early.entry(room).or_default();
+                let early = self.speaker.early.entry(room).or_insert_with(new);
                 lowest(early.sends.entry(to.domain().as_str().into()).or_insert((*seq, at)), *seq);
             }
             _ => {}

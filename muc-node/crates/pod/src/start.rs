@@ -101,11 +101,8 @@ impl Pod {
         let site = Arc::new(site(&registry, domain));
         let link_name = Path::new(domain, "");
         let epochs = if settings.alone { settings.epochs } else { warren_shard::Epochs::none() };
-        let table = if settings.alone {
-            Table::alone(settings.me, &epochs, link_name.clone())
-        } else {
-            Table::unknown()
-        };
+        let table =
+            if settings.alone { Table::alone(settings.me, &epochs, link_name.clone()) } else { Table::unknown() };
         let egress_with = warren_egress::Settings { timers: site.timers, ..settings.egress };
         let mut pod = Self {
             me: settings.me,
@@ -146,7 +143,10 @@ impl Pod {
         };
         std::mem::swap(&mut pod.requests, requests);
         if pod.alone {
-            pod.begin_alone((&stored.lanes, stored.touched, stored.watermarks), stored.occupied, now);
+            let past = stored.lanes.iter().filter(|lane| lane.lane != pod.lane);
+            let lanes = past.map(|lane| (lane.lane, lane.batch)).collect();
+            let before = Before { lanes, touched: stored.touched, told: BTreeSet::new() };
+            pod.begin_alone(before, stored.watermarks, stored.occupied, now);
         }
         pod.settle(now);
         std::mem::swap(&mut pod.requests, requests);
@@ -155,13 +155,11 @@ impl Pod {
 
     fn begin_alone(
         &mut self,
-        (lanes, touched, watermarks): (&[LaneRow], Vec<(Lane, Touched)>, Vec<(Lane, Path, Batch)>),
+        mut before: Before,
+        watermarks: Vec<(Lane, Path, Batch)>,
         occupied: Vec<BareJid>,
         now: Now,
     ) {
-        let past = lanes.iter().filter(|lane| lane.lane != self.lane);
-        let lanes = past.map(|lane| (lane.lane, lane.batch)).collect();
-        let mut before = Before { lanes, touched, told: BTreeSet::new() };
         let mut passed: BTreeMap<Path, BTreeMap<Lane, Batch>> = BTreeMap::new();
         for (lane, path, batch) in watermarks.into_iter().filter(|(_, path, _)| path.local == self.site.domain) {
             passed.entry(path).or_default().insert(lane, batch);

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use warren_mesh::View;
 use warren_model::ids::SHARDS;
 use warren_model::{Epoch, Incarnation, Path, Shard};
-use warren_mesh::View;
 use warren_shard::Epochs;
 
 use crate::Entry;
@@ -41,7 +41,8 @@ impl Table {
     /// One pod has everything.
     pub(crate) fn alone(me: Incarnation, epochs: &Epochs, link: Path) -> Self {
         let who = Some(me);
-        let shards = (0..SHARDS).map(|shard| Owner { who, epoch: epochs.of(Shard(shard)).unwrap_or_default() }).collect();
+        let shards =
+            (0..SHARDS).map(|shard| Owner { who, epoch: epochs.of(Shard(shard)).unwrap_or_default() }).collect();
         Self { shards, links: BTreeMap::from([(link, Owner { who, epoch: Epoch(0) })]), open: BTreeSet::from([me]) }
     }
 

@@ -16,8 +16,8 @@ use warren_model::{
 use warren_pod::{Input, Outcome, Pod, Request, Settings, Stored};
 use warren_shard::Epochs;
 use warren_store::{
-    Assignment, Backend, Claim, Cluster, CommitError, Completion, Incarnation, Join, Memory, Ownership, PodState, Reader,
-    Window, Work,
+    Assignment, Backend, Claim, Cluster, CommitError, Completion, Incarnation, Join, Memory, Ownership, PodState,
+    Reader, Window, Work,
 };
 use warren_xmpp::{Decoder, Event, Limits, Stanza, ns};
 
@@ -84,7 +84,11 @@ impl MemorySite {
         wire.feed(HEADER);
         while let Ok(Some(_)) = wire.next() {}
         self.running = Some(Running { pods: Vec::new(), wire, answers: Vec::new() });
-        if self.size == 1 { self.start_alone(now)? } else { self.start_several(now)? }
+        if self.size == 1 {
+            self.start_alone(now)?;
+        } else {
+            self.start_several(now)?;
+        }
         self.handle(Input::LinkUp, now)
     }
 
@@ -115,8 +119,7 @@ impl MemorySite {
         let link = Path::new(self.domain.as_str(), "");
         let seen = view.links.iter().find(|row| row.link == link).map(|row| row.epoch).unwrap_or_default();
         let links = [(Assignment { thing: Thing::Link(link), to: first }, seen)];
-        let claims: Vec<_> =
-            shards.chain(links).map(|(assignment, seen)| Claim { assignment, seen }).collect();
+        let claims: Vec<_> = shards.chain(links).map(|(assignment, seen)| Claim { assignment, seen }).collect();
         drop(self.store.claim(first, &claims, now.wall)?);
         for (me, lane) in &joined {
             let stored = Stored::objects_only(&mut self.store)?;
@@ -274,9 +277,7 @@ impl MemorySite {
                 let rows = self.store.load_room(&room, Window { messages: warren_room::WINDOW, keys: 1000 })?;
                 Input::Loaded(room, Ok(rows))
             }
-            Request::Page { room, read, after, max } => {
-                Input::Page(room, read, Ok(self.store.page(room, after, max)?))
-            }
+            Request::Page { room, read, after, max } => Input::Page(room, read, Ok(self.store.page(room, after, max)?)),
             Request::Write(work) => match self.commit(lane, work)? {
                 Some(completion) => Input::Store(completion),
                 None => return Ok(None),

@@ -53,6 +53,12 @@ pub(super) fn object(object: &Object) -> proto::Object {
     }
 }
 
+impl From<&Object> for proto::Object {
+    fn from(of: &Object) -> Self {
+        object(of)
+    }
+}
+
 fn version(generation: Generation, digest: &str) -> proto::Version {
     proto::Version { generation: generation.0, digest: digest.to_owned() }
 }
@@ -150,6 +156,12 @@ pub(super) fn report(report: &ObjectReport) -> proto::ObjectReport {
         occupied: report.occupied,
         connected: report.connected,
         shard: report.shard.0,
+    }
+}
+
+impl From<&ObjectReport> for proto::ObjectReport {
+    fn from(of: &ObjectReport) -> Self {
+        report(of)
     }
 }
 
