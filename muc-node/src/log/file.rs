@@ -15,7 +15,7 @@ use warren_store::code::Code;
 use super::Log;
 
 /// The schemas that are read here: the tables of rooms and logs are the same in them.
-const SCHEMAS: RangeInclusive<u32> = 1..=2;
+const SCHEMAS: RangeInclusive<u32> = 1..=3;
 
 /// A store that is only read.
 pub struct LogFile {
