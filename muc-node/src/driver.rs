@@ -426,10 +426,12 @@ impl Driver {
                 Said::Refused(limit) => self.metrics.refused(limit),
                 Said::Up => {
                     self.health.link(true);
+                    self.metrics.link(true);
                     self.handle(Input::LinkUp, now)?;
                 }
                 Said::Down => {
                     self.health.link(false);
+                    self.metrics.link(false);
                     self.handle(Input::LinkDown, now)?;
                 }
             }

@@ -69,6 +69,11 @@ impl Metrics {
         self.stanzas_in.inc();
     }
 
+    /// The stream to the server has come or gone.
+    pub fn link(&self, online: bool) {
+        self.online.set(online.into());
+    }
+
     /// A stanza was refused.
     pub fn refused(&self, limit: &'static str) {
         self.refused.get_or_create(&Limit { limit }).inc();

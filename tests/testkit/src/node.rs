@@ -72,13 +72,6 @@ struct Shared {
     ttl: String,
 }
 
-/// Until when a start is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
-    Serves,
-    StandsBy,
-}
-
 /// One `muc-node`. It is killed when this value is dropped and when our process ends, however it ends.
 #[derive(Debug)]
 pub struct Node {
@@ -159,25 +152,23 @@ impl Node {
         ensure!(!self.child.is_alive(), "{:?} still runs", self.config.site);
         self.before.push_front(self.child.report());
         self.before.truncate(RUNS);
-        self.child = self.config.launch(&self.admin, Wanted::Serves).await?;
-        Ok(())
-    }
-
-    /// Starts it again beside another one that shares its store, and waits until it stands by.
-    ///
-    /// # Errors
-    /// As [`Node::start_again`].
-    pub async fn stand_by_again(&mut self) -> Result<()> {
-        ensure!(!self.child.is_alive(), "{:?} still runs", self.config.site);
-        self.before.push_front(self.child.report());
-        self.before.truncate(RUNS);
-        self.child = self.config.launch(&self.admin, Wanted::StandsBy).await?;
+        self.child = self.config.launch(&self.admin).await?;
         Ok(())
     }
 
     /// Whether it serves now.
     pub async fn serves(&self) -> bool {
         matches!(self.get("/ready").await, Ok((200, _)))
+    }
+
+    /// Whether it decides for the room of its site now.
+    pub async fn owns_room(&self) -> bool {
+        matches!(self.get(&format!("/owner?room={}", self.room())).await, Ok((200, _)))
+    }
+
+    /// Whether it has the stream to the XMPP server now.
+    pub async fn has_link(&self) -> bool {
+        self.get("/metrics").await.is_ok_and(|(_, text)| text.lines().any(|line| line == "warren_link_online 1"))
     }
 
     /// Asks it to end (SIGTERM) and waits for an orderly end.
@@ -255,21 +246,9 @@ impl Config {
     /// # Errors
     /// As [`Node::start`].
     pub async fn start(self) -> Result<Node> {
-        self.start_until(Wanted::Serves).await
-    }
-
-    /// The same, until it stands by because another node serves.
-    ///
-    /// # Errors
-    /// As [`Node::start`].
-    pub async fn stand_by(self) -> Result<Node> {
-        self.start_until(Wanted::StandsBy).await
-    }
-
-    async fn start_until(self, wanted: Wanted) -> Result<Node> {
         let admin = Port::draw()?;
         self.write()?;
-        let child = self.launch(&admin, wanted).await?;
+        let child = self.launch(&admin).await?;
         Ok(Node { config: self, admin, child, before: VecDeque::new() })
     }
 
@@ -318,7 +297,7 @@ impl Config {
         Ok(lines.join("\n") + "\n")
     }
 
-    async fn launch(&self, admin: &Port, wanted: Wanted) -> Result<Child> {
+    async fn launch(&self, admin: &Port) -> Result<Child> {
         let store = self.url();
         let mesh = ["--mesh", "127.0.0.1:0", "--mesh-plaintext"];
         let member =
@@ -341,8 +320,7 @@ impl Config {
         let mut missing = String::from("nobody answers at its admin address");
         loop {
             match get(admin.addr(), "/ready").await {
-                Ok((200, _)) if wanted == Wanted::Serves => return Ok(child),
-                Ok((_, why)) if wanted == Wanted::StandsBy && why.contains("standby") => return Ok(child),
+                Ok((200, _)) => return Ok(child),
                 Ok((_, why)) => missing = why,
                 Err(_) => {}
             }
@@ -351,11 +329,7 @@ impl Config {
                 bail!("muc-node of {:?} ended at once\n{}", self.site, child.report());
             }
             if Instant::now() > end {
-                bail!(
-                    "muc-node of {:?} is not there after {READY:?} ({wanted:?}): {missing}\n{}",
-                    self.site,
-                    child.report()
-                );
+                bail!("muc-node of {:?} is not there after {READY:?}: {missing}\n{}", self.site, child.report());
             }
             sleep(Duration::from_millis(20)).await;
         }

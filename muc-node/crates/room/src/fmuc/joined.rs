@@ -1,5 +1,7 @@
 //! The joined node (XEP-0289 5.1, 5.4): somebody's room joins ours.
 
+use std::time::Duration;
+
 use jid::{BareJid, Jid};
 use warren_model::{Direction, Flavour, Seq};
 use warren_xmpp::{El, Kind, Stanza, StanzaWriter, ns};
@@ -11,6 +13,9 @@ use crate::feature::join::HistoryLimits;
 use crate::io::Effect;
 use crate::payload::{Leave, Payload};
 use crate::room::Room;
+
+/// An answer to a join is waited for so long when the other side asks for one.
+const CROSSED: Duration = Duration::from_secs(1);
 
 impl Room {
     /// A join of a node, for its first user or after a loss.
@@ -149,8 +154,17 @@ impl Room {
             // Nobody here: the peer may forget our users. What they said comes with the next join.
             return self.send_control(peer, wire::control().child(El::ns("gone", ns::WARREN_FMUC)));
         }
+        let now = self.now.mono;
         match self.peerings.get(peer).map(|peering| peering.phase) {
-            Some(Phase::Joining | Phase::Syncing) | None => {}
+            None => {}
+            // Our join may have crossed this on its way and be answered, or have been lost with whoever took it.
+            Some(Phase::Joining) => {
+                if let Some(peering) = self.peerings.get_mut(peer) {
+                    peering.tries = 0;
+                    peering.retry_at = Some(peering.retry_at.map_or(now + CROSSED, |at| at.min(now + CROSSED)));
+                }
+            }
+            // Also in the middle of a sync: who asks has forgotten it, and the rest of it will not come.
             Some(_) => {
                 if let Some(peering) = self.peerings.get_mut(peer) {
                     peering.tries = 0;
