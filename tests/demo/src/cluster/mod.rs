@@ -13,7 +13,7 @@ use crate::account::Account;
 use crate::actor::Actor;
 use crate::lines;
 use crate::transcript::{Transcript, heads, plain};
-use stage::{NAMESPACE, Stage, TTL};
+use stage::{NAMESPACE, Part, Stage};
 
 /// Between two lines of a talk.
 const BEAT: Duration = Duration::from_millis(400);
@@ -79,8 +79,8 @@ impl Story {
         }
         self.talk(&mut alice, &mut hamlet, 2).await?;
         self.edit().await?;
-        for _ in 0..2 {
-            self.kill(&mut alice, &mut hamlet).await?;
+        for part in [Part::Room, Part::Link] {
+            self.kill(part, &mut alice, &mut hamlet).await?;
         }
         self.nobody_governs(&mut alice, &mut hamlet).await?;
 
@@ -109,20 +109,24 @@ impl Story {
             .map(drop)
     }
 
-    /// The pod with the rooms and the link is killed in the middle of the talk.
-    async fn kill(&mut self, alice: &mut Actor, hamlet: &mut Actor) -> Result<()> {
+    /// The pod with a part is killed in the middle of the talk.
+    async fn kill(&mut self, part: Part, alice: &mut Actor, hamlet: &mut Actor) -> Result<()> {
         alice.say();
         hamlet.say();
         let killed = Instant::now();
-        let name = self.stage.kill_serving().await?;
-        self.transcript.direction(&format!("KILL -9 of {name}, which had the rooms and the link"));
+        let name = self.stage.kill(part).await?;
+        let had = match part {
+            Part::Room => "decided for the room",
+            Part::Link => "had the link to Prosody",
+        };
+        self.transcript.direction(&format!("KILL -9 of {name}, which {had}"));
         let (mut spoken, mut at_the_room) = (Vec::new(), None);
         // Alice goes on; what her server cannot deliver comes back with an error.
         let heard = loop {
             let line = alice.say();
             spoken.push(line.clone());
             sleep(ATTEMPT).await;
-            if at_the_room.is_none() && self.stage.pods_ready().await {
+            if at_the_room.is_none() && self.stage.holder(part).await.is_some() {
                 at_the_room = Some(killed.elapsed());
             }
             let screen = alice.screen();
@@ -134,9 +138,7 @@ impl Story {
         let at_the_user = killed.elapsed();
         let at_the_room = at_the_room.unwrap_or(at_the_user);
         hamlet.reads(&heard, CATCH_UP).await?;
-        self.transcript.direction(&format!(
-            "gap: at the room {at_the_room:.2?}, at the user {at_the_user:.2?} (a node counts as dead after {TTL})"
-        ));
+        self.transcript.direction(&format!("gap: at the room {at_the_room:.2?}, at the user {at_the_user:.2?}"));
         self.talk(alice, hamlet, 1).await
     }
 

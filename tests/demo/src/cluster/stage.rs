@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
@@ -22,7 +22,7 @@ const SYSTEM: &str = "warren-system";
 /// The operator's rights, as they are to be applied.
 const RIGHTS: &str = include_str!("../../../../operator/yaml/rbac.yaml");
 /// A node that is not heard of for so long is taken over.
-pub const TTL: &str = "1s";
+const TTL: &str = "1s";
 /// For what nothing delays, on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -49,10 +49,24 @@ impl Process {
         let child = Child::start(Program { name: program, packages, args: all, env, logs: Vec::new() }).await?;
         Ok(Self { name, child, admin })
     }
+}
 
-    /// Whether it is ready.
-    pub async fn is_ready(&self) -> bool {
-        matches!(get(self.admin.addr(), "/ready").await, Ok((200, _)))
+/// What a pod may have, and another one takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It decides for the room.
+    Room,
+    /// It has the stream to the server.
+    Link,
+}
+
+impl Part {
+    async fn is_with(self, pod: &Process) -> bool {
+        let (path, says) = match self {
+            Self::Room => (format!("/owner?room={}", node::room(Site::Wonderland)), "this node"),
+            Self::Link => ("/metrics".to_owned(), "warren_link_online 1"),
+        };
+        get(pod.admin.addr(), &path).await.is_ok_and(|(_, text)| text.lines().any(|line| line == says))
     }
 }
 
@@ -132,7 +146,8 @@ impl Stage {
     async fn pod(&mut self, name: &'static str) -> Result<()> {
         let control = Port::draw()?;
         let address = control.addr().to_string();
-        let args = ["serve", "--pod", name, "--ttl", TTL, "--control", &address, "--control-plaintext"];
+        let mut args = vec!["serve", "--pod", name, "--ttl", TTL, "--control", &address, "--control-plaintext"];
+        args.extend(["--mesh", "127.0.0.1:0", "--mesh-plaintext"]);
         let env = vec![("WARREN_STORE", OsString::from(&self.url))];
         self.pods.push(Process::start(name, node::binary()?, &args, env).await?);
         self.controls.push(control);
@@ -193,39 +208,29 @@ impl Stage {
         }
     }
 
-    /// The pod that serves, once there is one.
+    /// The pod with that part, if there is one now.
+    pub async fn holder(&self, part: Part) -> Option<usize> {
+        for (n, pod) in self.pods.iter().enumerate() {
+            if part.is_with(pod).await {
+                return Some(n);
+            }
+        }
+        None
+    }
+
+    /// Kills the pod with that part; returns its name. It does not come back.
     ///
     /// # Errors
     /// When there is none soon.
-    pub async fn serving(&self) -> Result<usize> {
+    pub async fn kill(&mut self, part: Part) -> Result<&'static str> {
         let end = Instant::now() + SOON;
-        while Instant::now() < end {
-            for (n, pod) in self.pods.iter().enumerate() {
-                if pod.is_ready().await {
-                    return Ok(n);
-                }
+        let n = loop {
+            match self.holder(part).await {
+                Some(n) => break n,
+                None => ensure!(Instant::now() < end, "no pod has {part:?}\n{}", self.report()),
             }
-            sleep(Duration::from_millis(5)).await;
-        }
-        bail!("no pod serves\n{}", self.report())
-    }
-
-    /// Whether a pod serves now.
-    pub async fn pods_ready(&self) -> bool {
-        for pod in &self.pods {
-            if pod.is_ready().await {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Kills the pod that serves; returns its name. It does not come back.
-    ///
-    /// # Errors
-    /// When none serves.
-    pub async fn kill_serving(&mut self) -> Result<&'static str> {
-        let n = self.serving().await?;
+            sleep(Duration::from_millis(20)).await;
+        };
         self.pods[n].child.kill().await?;
         let pod = self.pods.remove(n);
         Ok(pod.name)
