@@ -73,7 +73,8 @@ impl Faulty {
         &mut self.durable
     }
 
-    /// Starts a transaction. `known` is the last batch of the lane that its owner knows to have happened.
+    /// Starts a transaction. `known` is the last batch of the lane that its owner knows to have happened: if the store
+    /// is at another one when it decides, it is fenced.
     ///
     /// # Errors
     ///
@@ -111,9 +112,9 @@ impl Faulty {
 
     /// Durable (unless fenced or rejected) and answered. `None`: not in flight.
     pub fn finish(&mut self, tx: TxId) -> Option<Result<Batch, CommitError>> {
-        let (lane, work) = self.decide(tx)?;
+        let (lane, known, work) = self.decide(tx)?;
         self.open.remove(&tx);
-        Some(self.durable.commit(lane, &work))
+        Some(self.durable.commit_after(lane, Some(known), &work))
     }
 
     /// Never happened, and answered so. `None`: not in flight.
@@ -125,9 +126,9 @@ impl Faulty {
 
     /// Durable (unless fenced or rejected), but the answer is lost: [`Faulty::resolve`] it. `None`: not in flight.
     pub fn finish_lose_answer(&mut self, tx: TxId) -> Option<CommitError> {
-        let (lane, work) = self.decide(tx)?;
+        let (lane, known, work) = self.decide(tx)?;
         // Whatever the answer is, it does not arrive.
-        let _ = self.durable.commit(lane, &work);
+        let _ = self.durable.commit_after(lane, Some(known), &work);
         Some(CommitError::Unknown("the answer was lost".to_owned()))
     }
 
@@ -162,16 +163,16 @@ impl Faulty {
     }
 
     fn die(&mut self, dying: BTreeMap<TxId, Tx>, fates: u64) {
-        let in_flight = dying.into_values().filter_map(|tx| Some((tx.lane, tx.work?)));
-        for (n, (lane, work)) in in_flight.enumerate() {
+        let in_flight = dying.into_values().filter_map(|tx| Some((tx.lane, tx.known, tx.work?)));
+        for (n, (lane, known, work)) in in_flight.enumerate() {
             if n < 64 && fates >> n & 1 == 1 {
-                let _ = self.durable.commit(lane, &work);
+                let _ = self.durable.commit_after(lane, Some(known), &work);
             }
         }
     }
 
-    fn decide(&mut self, tx: TxId) -> Option<(Lane, Vec<Work>)> {
+    fn decide(&mut self, tx: TxId) -> Option<(Lane, Batch, Vec<Work>)> {
         let tx = self.open.get_mut(&tx)?;
-        Some((tx.lane, tx.work.take()?))
+        Some((tx.lane, tx.known, tx.work.take()?))
     }
 }

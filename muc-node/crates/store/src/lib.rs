@@ -146,7 +146,16 @@ pub trait Backend: Reader {
     /// [`CommitError::Unknown`]).
     ///
     /// Works are applied in order; see [`Work`] for what each one does and when it is rejected.
-    fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError>;
+    ///
+    /// `known` is the last batch of the lane that the caller knows to have happened. If the store knows another one, it
+    /// has lost its tail (or is another store), and what the caller decided is built on what is not there:
+    /// [`CommitError::Fenced`]. `None` takes any: for whoever has decided nothing before.
+    fn commit_after(&mut self, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, CommitError>;
+
+    /// [`Self::commit_after`] any batch.
+    fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
+        self.commit_after(lane, None, work)
+    }
 
     /// After [`CommitError::Unknown`]: waits for whatever is left of that transaction, on a new connection, and
     /// says for good whether it happened. `known` is the last batch that is known to have happened.

@@ -25,6 +25,11 @@ impl Memory {
         self.model().clone()
     }
 
+    /// Puts the store back to an earlier state, as a fail-over does that loses the tail.
+    pub fn restore(&self, earlier: Model) {
+        *self.model() = earlier;
+    }
+
     pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
         // No verb of the model leaves it half done, so a panic elsewhere spoils nothing.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -77,8 +82,8 @@ impl Backend for Memory {
     fn take_over(&mut self, incarnation: Incarnation, now: UnixMs) -> Result<Ownership, StoreError> {
         Ok(self.model().take_over(incarnation, now))
     }
-    fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
-        self.model().commit(lane, work)
+    fn commit_after(&mut self, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, CommitError> {
+        self.model().commit_after(lane, known, work)
     }
     fn resolve(&mut self, lane: Lane, known: Batch) -> Result<Resolved, StoreError> {
         Ok(self.model().resolve(lane, known))

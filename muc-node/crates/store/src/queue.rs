@@ -26,7 +26,7 @@ pub enum Completion {
         /// For the log.
         why: String,
     },
-    /// The lane is closed. The last completion: everything that waits is forgotten.
+    /// The lane is closed, or the store has lost some of it. The last completion: everything that waits is forgotten.
     Fenced,
 }
 
@@ -52,7 +52,7 @@ pub enum Step<'a> {
     Idle,
     /// Commit this, then call [`LaneQueue::answered`].
     Commit {
-        /// On this lane.
+        /// On this lane, after [`LaneQueue::known`].
         lane: Lane,
         /// The group.
         work: &'a [Work],
@@ -175,6 +175,11 @@ impl LaneQueue {
         self.bytes
     }
 
+    /// The last batch that is known to have happened: what [`Step::Commit`] is to follow.
+    pub fn known(&self) -> Batch {
+        self.known
+    }
+
     /// Whether the lane was found closed.
     pub fn is_fenced(&self) -> bool {
         self.state == State::Fenced
@@ -272,6 +277,11 @@ impl LaneQueue {
     }
 
     fn done(&mut self, batch: Batch, out: &mut Vec<Completion>) {
+        // The store should not have taken it: it has forgotten batches of ours, or was changed under our name. What it
+        // holds is not what these works were built on.
+        if Some(batch.0) != self.known.0.checked_add(1) {
+            return self.fenced(out);
+        }
         self.known = batch;
         self.failures = 0;
         if self.singly == 0 {

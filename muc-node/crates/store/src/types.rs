@@ -28,7 +28,8 @@ pub struct Window {
 /// One lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneRow {
-    /// Its number; later take-overs have higher ones.
+    /// Its number; later take-overs have higher ones, and no other lane ever has it, not even in a store that is put
+    /// back to an earlier state.
     pub lane: Lane,
     /// Who opened it.
     pub incarnation: Incarnation,
@@ -98,6 +99,23 @@ pub enum Resolved {
     NotDone,
     /// The lane is closed: the work belongs to somebody else now.
     Fenced,
+}
+
+/// The lane after `last`, the one that was opened last: a counter of 31 bits, and 32 bits of the incarnation behind it.
+///
+/// A counter alone comes back when a store loses its tail (a fail-over to a standby that was behind, a backup): the
+/// next pod would get the number of one that still writes, each would pass the fence of the other, and who remembers
+/// how far a lane was delivered would take the rows of the second for those of the first. A clock in its place would
+/// have to go forward, and be the same on all machines. Two incarnations share their bits once in four thousand
+/// million cases, and must have been opened at the same count of a store that went back.
+pub(crate) fn lane_after(last: u64, incarnation: Incarnation) -> Lane {
+    Lane((((last >> 32) + 1) << 32) | lane_mark(incarnation))
+}
+
+/// The lower half of all lanes of an incarnation.
+pub(crate) fn lane_mark(incarnation: Incarnation) -> u64 {
+    let folded = (0..4).fold(0, |bits, word| bits ^ (incarnation.0 >> (32 * word)));
+    u64::from(u32::try_from(folded & u128::from(u32::MAX)).unwrap_or_default())
 }
 
 /// What one group commit wrote of each room's log, by first writing.

@@ -29,7 +29,8 @@ pub enum Work {
         room: RoomId,
         /// Where it lives.
         shard: Shard,
-        /// Ownership under which the rows were decided; lower than the store's: rejected.
+        /// Ownership under which the rows were decided; lower than the store's: rejected. On a lane of one pod of
+        /// several it must be just the store's, and the shard that pod's.
         epoch: Epoch,
         /// The first work of this room since it was loaded or made. [`crate::LaneQueue`] fails all later works of
         /// a room once one has failed, since they build on it; a fresh one ends that. Backends ignore it.

@@ -144,10 +144,11 @@ impl Run {
             self.take_orders();
             let before = self.queue.bytes();
             let mut idle = false;
+            let known = self.queue.known();
             match self.queue.next(&mut out) {
                 Step::Idle => idle = true,
                 Step::Commit { lane, work } => {
-                    let answer = self.backend.commit(lane, work);
+                    let answer = self.backend.commit_after(lane, Some(known), work);
                     self.queue.answered(answer, &mut out);
                     (pause, asked) = (ASK_AGAIN.0, 0);
                 }

@@ -3,8 +3,8 @@
 use warren_model::ids::SHARDS;
 use warren_model::{Batch, Epoch, Lane, Path, RoomId, Row, Seq, Shard, Ticket, UnixMs};
 
-use super::moves;
 use super::rows::{ALL, EPOCH, NOW, bare, message, room};
+use super::{moves, tail};
 use crate::{
     Assignment, Backend, Claim, Closed, Cluster, CommitError, Incarnation, Join, Joined, Moved, PodState, StoreError,
     TakeOver, Thing, Work,
@@ -26,7 +26,7 @@ pub trait Fixture {
 ///
 /// When the backend breaks the contract.
 pub fn suite<F: Fixture>(fixture: &mut F) {
-    let cases: [fn(&mut dyn Backend, &mut dyn Cluster); 14] = [
+    let cases: [fn(&mut dyn Backend, &mut dyn Cluster); 15] = [
         pods_come_and_go,
         a_new_incarnation_closes_the_one_before,
         a_pod_that_beats_at_the_last_moment_lives,
@@ -34,6 +34,7 @@ pub fn suite<F: Fixture>(fixture: &mut F) {
         a_dead_pod_is_taken_over_once,
         a_pod_that_is_closed_decides_nothing,
         what_goes_to_a_closed_pod_goes_to_nobody,
+        tail::who_does_not_have_a_shard_writes_nothing_in_it,
         moves::a_planned_move_leaves_the_old_epoch_behind,
         moves::many_things_move_at_once_and_others_are_left_out,
         moves::who_hands_over_ends_in_good_order,

@@ -4,6 +4,7 @@ pub mod cluster;
 mod moves;
 mod rooms;
 pub mod rows;
+mod tail;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -41,6 +42,8 @@ pub fn suite<F: Fixture>(fixture: &mut F) {
     rooms::rows_are_replaced_and_removed_by_key(&mut fixture.open());
     rooms::history_is_in_order(&mut fixture.open());
     rooms::history_does_not_reach_back_for_ever(&mut fixture.open());
+    tail::what_follows_another_batch_is_fenced(&mut fixture.open());
+    tail::lanes_of_a_store_that_begins_again_are_others(fixture);
     taken_position_is_the_second_fence(&mut fixture.open());
     broken_rules_are_rejected(&mut fixture.open());
     rooms::removed_room_takes_everything_along(&mut fixture.open());

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use warren_model::ids::SHARDS;
-use warren_model::{Batch, Epoch, Lane, Shard, UnixMs};
+use warren_model::{Batch, Epoch, Shard, UnixMs};
 
 use super::{Model, raised};
+use crate::types::lane_after;
 use crate::{
     Assignment, Claim, Closed, Cluster, Incarnation, Join, Joined, LaneRow, LinkRow, Moved, Ownership, PodRow,
     PodState, ShardRow, StoreError, TakeOver, Thing, View,
@@ -34,8 +35,8 @@ impl Model {
             lane.open = false;
         }
         let lanes = (0..join.lanes).map(|_| {
-            self.last_lane += 1;
-            let (lane, epoch, batch) = (Lane(self.last_lane), Epoch(0), Batch(0));
+            self.last_lane = lane_after(self.last_lane.0, join.incarnation);
+            let (lane, epoch, batch) = (self.last_lane, Epoch(0), Batch(0));
             self.lanes.insert(lane, LaneRow { lane, incarnation: join.incarnation, epoch, batch, open: true });
             Ownership { epoch, lane, batch }
         });

@@ -12,7 +12,7 @@ use warren_model::{
     RoomRow, Routed, Row, Seq, UnixMs,
 };
 
-use crate::types::Spans;
+use crate::types::{Spans, lane_after};
 use crate::{
     Backend, CommitError, Incarnation, LaneRow, Ownership, PodRow, PodState, Reader, Resolved, Span, StoreError, Thing,
     Work,
@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
     epoch: Epoch,
-    last_lane: u64,
+    last_lane: Lane,
     lanes: BTreeMap<Lane, LaneRow>,
     batches: BTreeMap<(Lane, Batch), Vec<Span>>,
     watermarks: BTreeMap<(Lane, Path), Batch>,
@@ -127,20 +127,28 @@ impl Model {
             highest = highest.max(*epoch);
         }
         self.epoch = raised(highest, now);
-        self.last_lane += 1;
-        let (lane, epoch, batch) = (Lane(self.last_lane), self.epoch, Batch(0));
+        self.last_lane = lane_after(self.last_lane.0, incarnation);
+        let (lane, epoch, batch) = (self.last_lane, self.epoch, Batch(0));
         self.lanes.insert(lane, LaneRow { lane, incarnation, epoch, batch, open: true });
         Ownership { epoch, lane, batch }
     }
 
     /// As [`Backend::commit`]; never `Failed` or `Unknown`.
     pub fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
+        self.commit_after(lane, None, work)
+    }
+
+    /// As [`Backend::commit_after`]; never `Failed` or `Unknown`.
+    pub fn commit_after(&mut self, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, CommitError> {
         self.fence(lane)?;
-        let opened = self.lanes.get(&lane).map(|row| row.epoch).unwrap_or_default();
+        let opened = *self.lanes.get(&lane).ok_or(CommitError::Fenced)?;
+        if known.is_some_and(|known| known != opened.batch) {
+            return Err(CommitError::Fenced);
+        }
         let mut overlay = Overlay::default();
         for (index, w) in work.iter().enumerate() {
             w.check()
-                .and_then(|()| self.check(opened, &mut overlay, w))
+                .and_then(|()| self.check(&opened, &mut overlay, w))
                 .map_err(|why| CommitError::Rejected { index: Some(index), why })?;
         }
         // From here on nothing fails.
@@ -174,13 +182,17 @@ impl Model {
         lane.open || self.breakage.lane_fence_off
     }
 
-    fn check(&self, opened: Epoch, over: &mut Overlay, work: &Work) -> Result<(), String> {
+    fn check(&self, lane: &LaneRow, over: &mut Overlay, work: &Work) -> Result<(), String> {
         let Work::Room { room: id, shard, epoch, rows, .. } = work else { return Ok(()) };
-        if *epoch < opened {
-            return Err(format!("room {id}: decided under epoch {epoch}, the lane is at {opened}"));
+        if *epoch < lane.epoch {
+            return Err(format!("room {id}: decided under epoch {epoch}, the lane is at {}", lane.epoch));
         }
-        let moved = self.owned.get(&Thing::Shard(*shard)).is_some_and(|(_, now)| now > epoch);
-        if moved && !self.breakage.epoch_check_off {
+        let (owner, now) = self.owned.get(&Thing::Shard(*shard)).copied().unwrap_or_default();
+        // A lane of one pod of several. Whether the owner has the lane is no question of epochs when lanes that are
+        // closed are taken on purpose.
+        let others =
+            lane.epoch == Epoch(0) && !self.breakage.lane_fence_off && (owner, now) != (Some(lane.incarnation), *epoch);
+        if (now > *epoch || others) && !self.breakage.epoch_check_off {
             return Err(format!("room {id}: its shard has another owner since"));
         }
         let here = |over: &Overlay| match over.rooms.get(id) {
@@ -362,8 +374,8 @@ impl Backend for Model {
     fn take_over(&mut self, incarnation: Incarnation, now: UnixMs) -> Result<Ownership, StoreError> {
         Ok(Model::take_over(self, incarnation, now))
     }
-    fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
-        Model::commit(self, lane, work)
+    fn commit_after(&mut self, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, CommitError> {
+        Model::commit_after(self, lane, known, work)
     }
     fn resolve(&mut self, lane: Lane, known: Batch) -> Result<Resolved, StoreError> {
         Ok(Model::resolve(self, lane, known))

@@ -11,6 +11,7 @@ use super::owners::{LOCK_LINKS, LOCK_SHARDS, claim, hand_over, move_things, take
 use super::read::{Columns, SNAPSHOT, each, int};
 use super::session::{Call, Connection, Param, Trouble, Wire, on};
 use super::write::{COMMIT, all, begin, end};
+use crate::types::lane_after;
 use crate::{
     Assignment, Claim, Closed, Cluster, Incarnation, Join, Joined, LinkRow, Moved, Ownership, PodRow, PodState,
     ShardRow, StoreError, TakeOver, View,
@@ -96,11 +97,16 @@ async fn joined(wire: &mut Wire, join: &Join) -> Result<Joined, Trouble> {
         return Ok(Joined { lanes, closed: Vec::new() });
     }
     let last = Columns::of(last.first().ok_or_else(|| Trouble::Corrupt("meta is empty".to_owned()))?).num()?;
-    let lanes: Vec<u64> = (last + 1..=last + u64::from(join.lanes)).collect();
-    let ids: Vec<i64> = lanes.iter().map(|lane| int(*lane)).collect();
+    let mut last = Lane(last);
+    let next = |_| {
+        last = lane_after(last.0, join.incarnation);
+        last
+    };
+    let lanes: Vec<Lane> = (0..join.lanes).map(next).collect();
+    let ids: Vec<i64> = lanes.iter().map(|lane| int(lane.0)).collect();
     let numbers: Vec<i32> = (0..i32::from(join.lanes)).collect();
     let calls = [
-        Call::new("UPDATE meta SET last_lane = last_lane + $1", [Box::new(i64::from(join.lanes)) as _]),
+        Call::new("UPDATE meta SET last_lane = $1", [Box::new(int(last.0)) as _]),
         Call::new(
             "INSERT INTO pod (incarnation, name, address, beat, gone) VALUES ($1, $2, $3, 0, false)",
             [own(), Box::new(&*join.name), Box::new(&*join.address)],
@@ -112,7 +118,7 @@ async fn joined(wire: &mut Wire, join: &Join) -> Result<Joined, Trouble> {
         ),
     ];
     all(wire, &calls).await?;
-    let own = |lane| Ownership { epoch: Epoch(0), lane: Lane(lane), batch: Batch(0) };
+    let own = |lane| Ownership { epoch: Epoch(0), lane, batch: Batch(0) };
     let lanes = lanes.into_iter().map(own).collect();
     let mut closed = each(&closed, Columns::some_incarnation)?;
     closed.sort();

@@ -97,8 +97,8 @@ pub struct Group<'a> {
     pub segments: Vec<Segment<'a>>,
     /// What is written of each log.
     pub spans: Spans,
-    /// The lowest epoch of each shard's works.
-    pub shards: BTreeMap<Shard, Epoch>,
+    /// Shards, with the epochs under which their works were decided.
+    pub shards: BTreeSet<(Shard, Epoch)>,
     /// The lowest of all.
     pub epoch: Option<Epoch>,
 }
@@ -124,8 +124,7 @@ impl<'a> Group<'a> {
     fn add(&mut self, work: &'a Work) {
         match work {
             Work::Room { room, shard, epoch, rows, .. } => {
-                let least = self.shards.entry(*shard).or_insert(*epoch);
-                *least = (*least).min(*epoch);
+                self.shards.insert((*shard, *epoch));
                 self.epoch = Some(self.epoch.map_or(*epoch, |least| least.min(*epoch)));
                 for row in rows {
                     if self.segment().must_end_before(*room, row) {

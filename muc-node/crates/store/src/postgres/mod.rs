@@ -3,12 +3,14 @@
 //! # What guards what
 //!
 //! - The row of a **lane** is the first fence. Every group commit counts it up, if the lane is open, and so holds its
-//!   lock until its end; whoever closes the lane waits for that commit and shuts out the next one.
+//!   lock until its end; whoever closes the lane waits for that commit and shuts out the next one. A lane that is not
+//!   at the batch that its owner knows shuts it out as well: the database has lost its tail.
 //! - The row of a **shard** guards moves between two pods that both live and whose lanes stay open: a commit looks,
 //!   after it has the lane's lock, whether a shard of its works has a higher epoch than they were decided under
 //!   (then the work is rejected); a move locks the lanes of the owner that loses the shard. So a commit is either
-//!   seen by whoever loads the shard's rooms after the move, or does not happen. One pod that has the whole store
-//!   works under an epoch above those of all shards.
+//!   seen by whoever loads the shard's rooms after the move, or does not happen. A pod of several must have the shard,
+//!   under just this epoch: in a database that has lost its tail a higher one is of a move that never was. One pod that
+//!   has the whole store works under an epoch above those of all shards.
 //! - The key `(room, seq)` of the log is the second fence, whatever else went wrong.
 //!
 //! # What is asked of the server
@@ -133,8 +135,8 @@ impl Backend for Postgres {
         again!(self.writer, |wire| write::take_over(wire, incarnation, now))
     }
 
-    fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
-        again!(self.writer, |wire| write::commit(wire, lane, work))
+    fn commit_after(&mut self, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, CommitError> {
+        again!(self.writer, |wire| write::commit(wire, lane, known, work))
     }
 
     fn resolve(&mut self, lane: Lane, known: Batch) -> Result<Resolved, StoreError> {

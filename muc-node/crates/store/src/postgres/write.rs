@@ -7,25 +7,28 @@ use super::group::Group;
 use super::read::{Columns, int, size};
 use super::rows;
 use super::session::{Call, Param, Trouble, Wire};
-use crate::types::{Spans, spans_to_text};
+use crate::types::{Spans, lane_mark, spans_to_text};
 use crate::{Incarnation, Ownership, Resolved, Work};
 
 const BEGIN: &str = "BEGIN";
 pub const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
 
-/// The fence: locks the lane's row until the end of the transaction, so that whoever closes the lane waits for it.
-const FENCE: &str = "UPDATE lane SET batch = batch + 1 WHERE id = $1 AND open RETURNING batch, epoch";
+/// The fence: locks the lane's row until the end of the transaction, so that whoever closes the lane waits for it. It
+/// fails (by a division by zero, since there is no portable `ASSERT`) if the last batch is not the one that is known.
+const FENCE: &str = "UPDATE lane SET batch = batch + 1 / (CASE WHEN batch = coalesce($2::int8, batch) THEN 1 ELSE 0 END) \
+                     WHERE id = $1 AND open RETURNING batch, epoch";
 
-/// Fails (by a division by zero, since there is no portable `ASSERT`) if [`FENCE`] found nothing or if the lane is
-/// newer than what was decided.
+/// Fails if [`FENCE`] found nothing or if the lane is newer than what was decided.
 const FENCED: &str = "SELECT 1 / count(*) FROM lane WHERE id = $1 AND open AND epoch <= $2";
 
-/// Fails if a shard has moved on since. It is a statement after [`FENCE`], so it sees every move that was made
+/// Fails if a shard has moved on since, or if a pod of several does not have it under this epoch. It is a statement after [`FENCE`], so it sees every move that was made
 /// before; and a move locks the lanes of the owner that it takes a shard from, so none is made while this
 /// transaction lasts.
-const SHARDS: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT 1 FROM unnest($1::int8[], $2::int8[]) AS w(id, epoch) \
-                      JOIN shard ON shard.id = w.id WHERE shard.epoch > w.epoch) THEN 0 ELSE 1 END)";
+const SHARDS: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT 1 FROM unnest($2::int8[], $3::int8[]) AS w(id, epoch) \
+                      JOIN lane ON lane.id = $1 LEFT JOIN shard ON shard.id = w.id WHERE shard.epoch > w.epoch \
+                      OR lane.epoch = 0 AND (shard.epoch IS DISTINCT FROM w.epoch \
+                      OR shard.incarnation IS DISTINCT FROM lane.incarnation)) THEN 0 ELSE 1 END)";
 
 const TOUCHED: &str = "INSERT INTO batch (lane, batch, touched) SELECT id, batch, $2 FROM lane WHERE id = $1";
 
@@ -33,17 +36,17 @@ fn number<'a>(n: u64) -> Param<'a> {
     Box::new(int(n))
 }
 
-fn fence(lane: Lane) -> Call<'static> {
-    Call::new(FENCE, [number(lane.0)])
+fn fence(lane: Lane, known: Option<Batch>) -> Call<'static> {
+    Call::new(FENCE, [number(lane.0), Box::new(known.map(|known| int(known.0)))])
 }
 
 fn guards(lane: Lane, group: &Group<'_>, out: &mut Vec<Call<'_>>) {
     let epoch = group.epoch.map_or(i64::MAX, |epoch| i64::from(epoch.0));
     out.push(Call::new(FENCED, [number(lane.0), Box::new(epoch)]));
     if !group.shards.is_empty() {
-        let shards: Vec<i64> = group.shards.keys().map(|shard| i64::from(shard.0)).collect();
-        let epochs: Vec<i64> = group.shards.values().map(|epoch| i64::from(epoch.0)).collect();
-        out.push(Call::new(SHARDS, [Box::new(shards), Box::new(epochs)]));
+        let shards: Vec<i64> = group.shards.iter().map(|(shard, _)| i64::from(shard.0)).collect();
+        let epochs: Vec<i64> = group.shards.iter().map(|(_, epoch)| i64::from(epoch.0)).collect();
+        out.push(Call::new(SHARDS, [number(lane.0), Box::new(shards), Box::new(epochs)]));
     }
 }
 
@@ -57,19 +60,19 @@ fn touched<'a>(lane: Lane, spans: &Spans) -> Option<Call<'a>> {
 /// What must stop it is an error of a statement before, which turns COMMIT into a rollback. Only if there is one, the
 /// works are done again one by one, to tell which of them it was. BEGIN goes alone, since without it each statement
 /// would commit by itself.
-pub async fn commit(wire: &mut Wire, lane: Lane, work: &[Work]) -> Result<Batch, Trouble> {
+pub async fn commit(wire: &mut Wire, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, Trouble> {
     if work.iter().any(|w| w.check().is_err()) {
-        return one_by_one(wire, lane, work).await;
+        return one_by_one(wire, lane, known, work).await;
     }
-    match together(wire, lane, work).await {
-        Err(Trouble::Rule(_)) => one_by_one(wire, lane, work).await,
+    match together(wire, lane, known, work).await {
+        Err(Trouble::Rule(_)) => one_by_one(wire, lane, known, work).await,
         answer => answer,
     }
 }
 
-async fn together(wire: &mut Wire, lane: Lane, work: &[Work]) -> Result<Batch, Trouble> {
+async fn together(wire: &mut Wire, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, Trouble> {
     let group = Group::of(work);
-    let mut calls = vec![fence(lane)];
+    let mut calls = vec![fence(lane, known)];
     guards(lane, &group, &mut calls);
     for segment in &group.segments {
         rows::calls(lane, segment, &mut calls).map_err(Trouble::Rule)?;
@@ -143,14 +146,17 @@ pub async fn all(wire: &mut Wire, calls: &[Call<'_>]) -> Result<Vec<Vec<Row>>, T
     wire.calls(calls).await?.into_iter().collect()
 }
 
-async fn one_by_one(wire: &mut Wire, lane: Lane, work: &[Work]) -> Result<Batch, Trouble> {
+async fn one_by_one(wire: &mut Wire, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, Trouble> {
     begin(wire).await?;
-    let result = each(wire, lane, work).await;
+    let result = each(wire, lane, known, work).await;
     end(wire, result).await
 }
 
-async fn each(wire: &mut Wire, lane: Lane, work: &[Work]) -> Result<Batch, Trouble> {
-    let rows = wire.call(fence(lane)).await?;
+async fn each(wire: &mut Wire, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, Trouble> {
+    let rows = wire.call(fence(lane, known)).await.map_err(|trouble| match trouble {
+        Trouble::Rule(_) => Trouble::Fenced,
+        trouble => trouble,
+    })?;
     let mut columns = Columns::of(rows.first().ok_or(Trouble::Fenced)?);
     let (batch, opened) = (Batch(columns.num()?), columns.epoch()?);
     let mut spans = Spans::default();
@@ -215,7 +221,7 @@ async fn taken(wire: &mut Wire, incarnation: Incarnation, now: UnixMs) -> Result
     let seconds = i64::from(u32::try_from(now.0 / 1000).unwrap_or(u32::MAX));
     // Above the epochs of shards and links, too, and read when nobody can raise those any more: all is one series, so
     // that a store can change from one pod to several and back.
-    let raise = "UPDATE meta SET last_lane = last_lane + 1, epoch = least(4294967295, greatest(epoch + 1, $1, \
+    let raise = "UPDATE meta SET last_lane = (((last_lane >> 32) + 1) << 32) | $2, epoch = least(4294967295, greatest(epoch + 1, $1, \
                  (SELECT coalesce(max(epoch), 0) + 1 FROM shard), (SELECT coalesce(max(epoch), 0) + 1 FROM link))) \
                  RETURNING last_lane, epoch";
     let calls = [
@@ -225,7 +231,7 @@ async fn taken(wire: &mut Wire, incarnation: Incarnation, now: UnixMs) -> Result
         Call::plain("UPDATE pod SET gone = true WHERE NOT gone"),
         Call::plain("UPDATE shard SET incarnation = NULL WHERE incarnation IS NOT NULL"),
         Call::plain("UPDATE link SET incarnation = NULL WHERE incarnation IS NOT NULL"),
-        Call::new(raise, [Box::new(seconds) as _]),
+        Call::new(raise, [Box::new(seconds) as _, number(lane_mark(incarnation))]),
     ];
     let answers = all(wire, &calls).await?;
     let row =

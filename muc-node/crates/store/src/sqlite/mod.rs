@@ -186,8 +186,8 @@ impl Backend for Sqlite {
             .map_err(|e| StoreError::Failed(e.to_string()))
     }
 
-    fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
-        self.transaction(|conn| write::group(conn, lane, work))
+    fn commit_after(&mut self, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, CommitError> {
+        self.transaction(|conn| write::group(conn, lane, known, work))
     }
 
     fn resolve(&mut self, lane: Lane, known: Batch) -> Result<Resolved, StoreError> {

@@ -9,7 +9,7 @@ use warren_model::{
 
 use super::read::{int, unsigned};
 use crate::code::Code;
-use crate::types::{Spans, spans_to_text};
+use crate::types::{Spans, lane_after, spans_to_text};
 use crate::{CommitError, Incarnation, Ownership, Work};
 
 /// What stopped a transaction before its end.
@@ -72,24 +72,28 @@ pub fn take_over(conn: &Connection, incarnation: Incarnation, now: UnixMs) -> ru
     let old: u32 = conn.query_row("SELECT epoch FROM meta", [], |r| r.get(0))?;
     let seconds = u32::try_from(now.0 / 1000).unwrap_or(u32::MAX);
     let epoch = Epoch(old.saturating_add(1).max(seconds));
-    // Lanes are numbered by the take-overs that the store has seen; a trimmed one must not come back.
-    let lane: i64 =
-        conn.query_row("UPDATE meta SET epoch = ?1, last_lane = last_lane + 1 RETURNING last_lane", [epoch.0], |r| {
-            r.get(0)
-        })?;
+    // Counted by the take-overs that the store has seen: a trimmed one must not come back.
+    let last: i64 = conn.query_row("SELECT last_lane FROM meta", [], |r| r.get(0))?;
+    let lane = lane_after(unsigned(last), incarnation);
+    run(conn, "UPDATE meta SET epoch = ?1, last_lane = ?2", params![epoch.0, int(lane.0)])?;
     run(
         conn,
         "INSERT INTO lane (id, incarnation, epoch, batch, open) VALUES (?1, ?2, ?3, 0, 1)",
-        params![lane, incarnation.to_string(), epoch.0],
+        params![int(lane.0), incarnation.to_string(), epoch.0],
     )?;
-    Ok(Ownership { epoch, lane: Lane(unsigned(lane)), batch: Batch(0) })
+    Ok(Ownership { epoch, lane, batch: Batch(0) })
 }
 
 /// All of a group commit between BEGIN and COMMIT.
-pub fn group(conn: &Connection, lane: Lane, work: &[Work]) -> Result<Batch, Stop> {
+pub fn group(conn: &Connection, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, Stop> {
     let fence = conn
-        .prepare_cached("UPDATE lane SET batch = batch + 1 WHERE id = ?1 AND open = 1 RETURNING batch, epoch")?
-        .query_row([int(lane.0)], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, u32>(1)?)))
+        .prepare_cached(
+            "UPDATE lane SET batch = batch + 1 WHERE id = ?1 AND open = 1 AND (?2 IS NULL OR batch = ?2) \
+             RETURNING batch, epoch",
+        )?
+        .query_row(params![int(lane.0), known.map(|known| int(known.0))], |r| {
+            Ok((r.get::<_, i64>(0)?, r.get::<_, u32>(1)?))
+        })
         .optional()?;
     let Some((batch, epoch)) = fence else { return Err(Stop::Fenced) };
     let mut writer = Group { conn, lane: int(lane.0), batch, epoch: Epoch(epoch), spans: Spans::default() };

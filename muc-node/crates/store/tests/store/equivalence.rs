@@ -17,6 +17,7 @@ const PATHS: [&str; 3] = ["a.example", "b.example", "c.example"];
 #[derive(Clone, Debug)]
 enum Op {
     Commit(Lane, Vec<Work>),
+    After(u64, Vec<Work>),
     TakeOver(u64),
     TrimBatches(Lane, usize),
     TrimLog(Lane, u64, u64, usize),
@@ -88,10 +89,11 @@ fn work() -> impl Strategy<Value = Work> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    // Lane 0 stands for the one that is open.
+    // Lane 0 stands for the one that is open, the others for those that were opened first.
     let lane = || prop_oneof![12 => Just(Lane(0)), 1 => (1..4u64).prop_map(Lane)];
     prop_oneof![
         20 => (lane(), prop::collection::vec(work(), 0..5)).prop_map(|(lane, works)| Op::Commit(lane, works)),
+        4 => (0..6u64, prop::collection::vec(work(), 0..3)).prop_map(|(known, works)| Op::After(known, works)),
         1 => (0..9u64).prop_map(Op::TakeOver),
         2 => (lane(), 0..3usize).prop_map(|(lane, n)| Op::TrimBatches(lane, n)),
         2 => (lane(), 1..4u64, 0..16u64, 0..4usize).prop_map(|(lane, id, to, max)| Op::TrimLog(lane, id, to, max)),
@@ -107,22 +109,38 @@ fn essence<T>(answer: Result<T, CommitError>) -> Result<T, CommitError> {
 }
 
 fn apply(store: &mut dyn Backend, ops: &[Op]) -> Vec<String> {
-    let mut open = store.take_over(Incarnation(9), NOW).unwrap().lane;
+    let mut lanes = vec![store.take_over(Incarnation(9), NOW).unwrap().lane];
     // Two rooms to begin with, or most works would be rejected.
     for (id, at) in [(1, "x@rooms.example"), (2, "x@other.example")] {
         let rows = vec![Row::Room(room(id, at))];
         let (room, epoch) = (RoomId(id), Epoch(u32::MAX));
         let made = Work::Room { ticket: Ticket(0), room, shard: Shard(0), epoch, fresh: true, routed: None, rows };
-        store.commit(open, &[made]).unwrap();
+        store.commit(lanes[0], &[made]).unwrap();
     }
     let mut answers = Vec::new();
     for op in ops {
-        let at = |lane: Lane| if lane == Lane(0) { open } else { lane };
+        let known = lanes.clone();
+        let at = |lane: Lane| match lane {
+            Lane(0) => known[known.len() - 1],
+            Lane(n) => (1..).zip(&known).find(|(count, _)| *count == n).map_or(lane, |(_, lane)| *lane),
+        };
         answers.push(match op {
-            Op::Commit(lane, works) => format!("{:?}", essence(store.commit(at(*lane), works))),
+            Op::Commit(lane, works) => {
+                let mut works = works.clone();
+                for work in &mut works {
+                    if let Work::Watermark { lane, .. } = work {
+                        *lane = at(*lane);
+                    }
+                }
+                format!("{:?}", essence(store.commit(at(*lane), &works)))
+            }
+            Op::After(known, works) => {
+                let (lane, known) = (at(Lane(0)), Some(Batch(*known)));
+                format!("{:?}", essence(store.commit_after(lane, known, works)))
+            }
             Op::TakeOver(ahead) => {
                 let taken = store.take_over(Incarnation(1), UnixMs(NOW.0 + ahead * 1000)).unwrap();
-                open = taken.lane;
+                lanes.push(taken.lane);
                 format!("{taken:?}")
             }
             Op::TrimBatches(lane, n) => {

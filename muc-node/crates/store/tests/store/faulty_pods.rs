@@ -79,9 +79,11 @@ impl Backend for Shared {
     fn take_over(&mut self, incarnation: Incarnation, now: UnixMs) -> Result<Ownership, StoreError> {
         Ok(self.faulty().take_over(incarnation, now))
     }
-    fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
-        let tx = self.faulty().submit(lane, Batch(0), work.to_vec()).unwrap();
-        self.faulty().finish(tx).unwrap()
+    fn commit_after(&mut self, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, CommitError> {
+        let mut faulty = self.faulty();
+        let last = faulty.durable().lanes().into_iter().find(|row| row.lane == lane).map(|row| row.batch);
+        let tx = faulty.submit(lane, known.or(last).unwrap_or_default(), work.to_vec()).unwrap();
+        faulty.finish(tx).unwrap()
     }
     fn resolve(&mut self, lane: Lane, known: Batch) -> Result<Resolved, StoreError> {
         Ok(self.faulty().durable().resolve(lane, known))

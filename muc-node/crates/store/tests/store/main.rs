@@ -12,4 +12,5 @@ mod postgres;
 mod postgres_faults;
 mod queue;
 mod sqlite;
+mod tail;
 mod writer;

@@ -204,7 +204,8 @@ fn groups_are_bounded() {
     queue.push(ticketed(8, 8, vec![Row::Log(large)]));
     queue.push(ticketed(9, 9, vec![]));
     let mut out = Vec::new();
-    assert_eq!(sizes(&mut queue, &mut out, |_| Ok(Batch(1))), [3, 3, 1, 1, 1]);
+    let mut batches = (1..).map(Batch);
+    assert_eq!(sizes(&mut queue, &mut out, |_| Ok(batches.next().unwrap())), [3, 3, 1, 1, 1]);
     assert_eq!(out.len(), 9);
 }
 
@@ -223,10 +224,10 @@ fn a_store_that_takes_nothing_is_not_asked_for_each_work() {
 fn a_backend_that_cannot_tell_the_culprit_is_asked_one_by_one() {
     let mut queue = queue();
     (1..=4).for_each(|n| queue.push(ticketed(n, n, vec![])));
-    let mut out = Vec::new();
+    let (mut out, mut batches) = (Vec::new(), (1..).map(Batch));
     let blind = |work: &[Work]| {
         let rejected = CommitError::Rejected { index: None, why: "constraint".to_owned() };
-        if work.iter().any(|w| w.ticket() == Some(Ticket(2))) { Err(rejected) } else { Ok(Batch(1)) }
+        if work.iter().any(|w| w.ticket() == Some(Ticket(2))) { Err(rejected) } else { Ok(batches.next().unwrap()) }
     };
     assert_eq!(sizes(&mut queue, &mut out, blind), [3, 1, 1, 1, 1]);
     assert_eq!(out.iter().filter(|c| matches!(c, Completion::Done { .. })).count(), 3);
@@ -252,16 +253,38 @@ fn a_fence_ends_it() {
 }
 
 #[test]
+fn a_store_that_has_lost_something_ends_it() {
+    // Behind what is known, at it, and ahead of it: another one has written in our name.
+    for (answer, resolve) in [(1, false), (4, false), (6, false), (4, true), (6, true)] {
+        let lane = warren_model::Lane(1);
+        let mut queue = LaneQueue::new(lane, Batch(4), Limits { works: 3, bytes: 1 << 20 });
+        (1..=7).for_each(|n| queue.push(ticketed(n, n, vec![])));
+        let mut out = Vec::new();
+        assert!(matches!(queue.next(&mut out), Step::Commit { .. }));
+        if resolve {
+            queue.answered(Err(CommitError::Unknown(String::new())), &mut out);
+            assert_eq!(queue.next(&mut out), Step::Resolve { lane, known: Batch(4) });
+            queue.resolved(Resolved::Done(Batch(answer)), &mut out);
+        } else {
+            queue.answered(Ok(Batch(answer)), &mut out);
+        }
+        assert_eq!(out, [Completion::Fenced], "nothing of it is released");
+        assert!(queue.is_fenced() && queue.is_empty() && queue.known() == Batch(4));
+    }
+}
+
+#[test]
 fn a_fresh_work_ends_the_ban_of_its_room() {
     let mut queue = queue();
-    let poison = |work: &[Work]| match work.iter().position(|w| w.ticket() == Some(Ticket(2))) {
+    let mut batches = (1..).map(Batch);
+    let mut poison = |work: &[Work]| match work.iter().position(|w| w.ticket() == Some(Ticket(2))) {
         Some(index) => Err(CommitError::Rejected { index: Some(index), why: "constraint".to_owned() }),
-        None => Ok(Batch(1)),
+        None => Ok(batches.next().unwrap()),
     };
     let mut out = Vec::new();
     (1..=3).for_each(|n| queue.push(ticketed(n, 1, vec![])));
     queue.push(ticketed(4, 9, vec![]));
-    sizes(&mut queue, &mut out, poison);
+    sizes(&mut queue, &mut out, &mut poison);
     queue.push(ticketed(5, 1, vec![]));
     let mut again = ticketed(6, 1, vec![]);
     if let Work::Room { fresh, .. } = &mut again {

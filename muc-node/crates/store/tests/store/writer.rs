@@ -72,6 +72,24 @@ fn a_fenced_writer_ends() {
 }
 
 #[test]
+fn a_writer_whose_store_has_lost_its_tail_ends() {
+    let mut store = Memory::new();
+    let own = prepared(&mut store);
+    let earlier = store.snapshot();
+    let (writer, completions) = start(store.clone(), own);
+    let submitter = writer.submitter();
+    submitter.submit(log(1)).unwrap();
+    assert!(matches!(completions.recv_timeout(SOON), Ok(Completion::Done { .. })));
+    store.restore(earlier.clone());
+    // The position is free, and the lane open: it could be taken.
+    submitter.submit(log(1)).unwrap();
+    assert_eq!(completions.recv_timeout(SOON), Ok(Completion::Fenced));
+    assert!(completions.recv_timeout(SOON).is_err(), "the last completion");
+    writer.stop().unwrap();
+    assert_eq!(store.snapshot(), earlier, "nothing was taken");
+}
+
+#[test]
 fn housekeeping_runs_between_commits() {
     let mut store = Memory::new();
     let own = prepared(&mut store);
@@ -128,16 +146,16 @@ impl Backend for Lossy {
     fn take_over(&mut self, incarnation: Incarnation, now: UnixMs) -> Result<Ownership, StoreError> {
         self.inner.take_over(incarnation, now)
     }
-    fn commit(&mut self, lane: Lane, work: &[Work]) -> Result<Batch, CommitError> {
+    fn commit_after(&mut self, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, CommitError> {
         let _open = self.gate.lock().unwrap();
         self.commits += 1;
         match self.commits % 6 {
             2 => {
-                self.inner.commit(lane, work)?;
+                self.inner.commit_after(lane, known, work)?;
                 Err(CommitError::Unknown("the answer was lost".to_owned()))
             }
             5 => Err(CommitError::Unknown("the connection was lost".to_owned())),
-            _ => self.inner.commit(lane, work),
+            _ => self.inner.commit_after(lane, known, work),
         }
     }
     fn resolve(&mut self, lane: Lane, known: Batch) -> Result<Resolved, StoreError> {
