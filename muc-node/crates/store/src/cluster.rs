@@ -213,7 +213,12 @@ pub trait Cluster: Send {
     /// `false`: it was closed before.
     fn goodbye(&mut self, incarnation: Incarnation) -> Result<bool, StoreError>;
 
-    /// Removes a pod that is not open and owns nothing, and what is known of stanzas that it routed: when nothing of
-    /// it can be under way any more. `false`: there is none, or it is not that far.
+    /// Removes a pod that is not open, owns nothing and has no lane left (those go when all that they wrote has been
+    /// delivered, by [`crate::Backend::trim_batches`]), and what is known of stanzas that it routed: only when nothing of
+    /// it can be under way any more, since a repeat is not known after this. `false`: there is none, or it is not that
+    /// far.
+    ///
+    /// The one verb that may take more than one transaction, since what a pod routed may be much; what a broken one
+    /// leaves is for a repeat, and nobody misses what went.
     fn forget(&mut self, incarnation: Incarnation) -> Result<bool, StoreError>;
 }

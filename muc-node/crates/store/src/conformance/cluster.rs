@@ -284,24 +284,31 @@ fn one_pod_and_several_take_turns(store: &mut dyn Backend, cluster: &mut dyn Clu
 }
 
 fn what_is_forgotten_was_over(store: &mut dyn Backend, cluster: &mut dyn Cluster) {
-    enter(cluster, "pod-0", A, 1);
+    let its = enter(cluster, "pod-0", A, 1).lanes[0].lane;
     let other = enter(cluster, "pod-1", B, 1).lanes[0].lane;
-    claim(cluster, A, &[(shard(2), 0)]);
-    claim(cluster, B, &[(shard(1), 0)]);
+    claim(cluster, A, &[(shard(1), 0), (shard(2), 0)]);
+    write(store, its, EPOCH, vec![Row::Room(room(1, "r@rooms.example")), Row::Log(message(1))]).expect("commit");
+    let epoch = move_one(cluster, &shard(1), A, B, EPOCH).expect("it moves");
     let routed = |source| {
         let routed = Some(crate::Routed { source, n: 4 });
         let (ticket, room, shard) = (Ticket(0), RoomId(1), Shard(1));
-        Work::Room { ticket, room, shard, epoch: EPOCH, fresh: true, routed, rows: vec![] }
+        Work::Room { ticket, room, shard, epoch, fresh: true, routed, rows: vec![] }
     };
-    write(store, other, EPOCH, vec![Row::Room(room(1, "r@rooms.example"))]).expect("commit");
     store.commit(other, &[routed(A), routed(B)]).expect("commit");
     assert!(!cluster.forget(A).expect("forget"), "it is open");
     enter(cluster, "pod-0", C, 1);
     assert!(!cluster.forget(A).expect("forget"), "it owns something");
     cluster.take_over_pod(A, None, B, &[], NOW).expect("take over").expect("open");
+    let sources = |store: &mut dyn Backend| {
+        let rows = store.load_room(&bare("r@rooms.example"), ALL).expect("load").expect("room");
+        rows.routed.iter().map(|routed| routed.source).collect::<Vec<_>>()
+    };
+    let path = [Path::new("rooms.example", "far.example")];
+    store.trim_batches(other, &path).expect("trim");
+    assert!(!cluster.forget(A).expect("forget"), "what it wrote was not delivered");
+    assert_eq!(sources(store), [A, B]);
+    store.trim_batches(other, &[]).expect("trim");
     assert!(cluster.forget(A).expect("forget") && !cluster.forget(A).expect("forget"));
     assert_eq!(state(cluster, A), None);
-    let rows = store.load_room(&bare("r@rooms.example"), ALL).expect("load").expect("room");
-    let left: Vec<_> = rows.routed.iter().map(|routed| routed.source).collect();
-    assert_eq!(left, [B]);
+    assert_eq!(sources(store), [B]);
 }

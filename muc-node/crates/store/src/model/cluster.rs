@@ -146,7 +146,8 @@ impl Model {
     /// As [`Cluster::forget`].
     pub fn forget(&mut self, incarnation: Incarnation) -> bool {
         let owns = self.owned.values().any(|(owner, _)| *owner == Some(incarnation));
-        if owns || self.is_open(incarnation) || self.pods.remove(&incarnation).is_none() {
+        let writes = self.lanes.values().any(|lane| lane.incarnation == incarnation);
+        if owns || writes || self.is_open(incarnation) || self.pods.remove(&incarnation).is_none() {
             return false;
         }
         for room in self.rooms.values_mut().filter(|room| room.routed.contains_key(&incarnation)) {

@@ -191,15 +191,46 @@ async fn goodbye(wire: &mut Wire, incarnation: Incarnation) -> Result<bool, Trou
     Ok(answers.get(1).is_some_and(|rows| !rows.is_empty()))
 }
 
+/// A pod that may be forgotten: it stays so, since nobody gives anything to a pod that is not open.
+macro_rules! over {
+    ($verb:literal, $more:literal) => {
+        concat!(
+            $verb,
+            " FROM pod WHERE incarnation = $1 AND gone \
+             AND NOT EXISTS (SELECT 1 FROM lane WHERE incarnation = $1) \
+             AND NOT EXISTS (SELECT 1 FROM shard WHERE incarnation = $1) \
+             AND NOT EXISTS (SELECT 1 FROM link WHERE incarnation = $1)",
+            $more
+        )
+    };
+}
+
+/// So many numbers of a source go in one transaction: a site has as many of them as rooms in which somebody spoke.
+const LOT: i64 = 10_000;
+
 async fn forget(wire: &mut Wire, incarnation: Incarnation) -> Result<bool, Trouble> {
+    if wire.call(Call::new(over!("SELECT beat", ""), [name(incarnation)])).await?.is_empty() {
+        return Ok(false);
+    }
+    // In one order, and without waiting: whoever removes rooms takes them in an order of its own.
+    let lot = "WITH lot AS (SELECT room FROM routed WHERE source = $1 ORDER BY room LIMIT $2 FOR UPDATE SKIP LOCKED), \
+               went AS (DELETE FROM routed WHERE source = $1 AND room IN (SELECT room FROM lot) RETURNING 1) \
+               SELECT count(*) FROM went";
+    loop {
+        begin(wire).await?;
+        let result = wire.call(Call::new(lot, [name(incarnation), Box::new(LOT)])).await;
+        if count(end(wire, result).await?.first())? < LOT.unsigned_abs() {
+            break;
+        }
+    }
     begin(wire).await?;
-    let gone = "DELETE FROM pod WHERE incarnation = $1 AND gone \
-                AND NOT EXISTS (SELECT 1 FROM shard WHERE incarnation = $1) \
-                AND NOT EXISTS (SELECT 1 FROM link WHERE incarnation = $1) RETURNING beat";
-    let sources = "DELETE FROM routed WHERE source = $1 AND NOT EXISTS (SELECT 1 FROM pod WHERE incarnation = $1)";
-    let result = all(wire, &[Call::new(gone, [name(incarnation)]), Call::new(sources, [name(incarnation)])]).await;
-    let answers = end(wire, result).await?;
-    Ok(answers.first().is_some_and(|rows| !rows.is_empty()))
+    let gone = over!("DELETE", " AND NOT EXISTS (SELECT 1 FROM routed WHERE source = $1) RETURNING beat");
+    let result = wire.call(Call::new(gone, [name(incarnation)])).await;
+    Ok(!end(wire, result).await?.is_empty())
+}
+
+fn count(row: Option<&Row>) -> Result<u64, Trouble> {
+    Columns::of(row.ok_or_else(|| Trouble::Corrupt("no count".to_owned()))?).num()
 }
 
 impl Cluster for PostgresCluster {

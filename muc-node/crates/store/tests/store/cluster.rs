@@ -68,6 +68,7 @@ enum Op {
     HandOver(u128, Vec<(u8, u128)>, u64),
     Goodbye(u128),
     Forget(u128),
+    Trim(usize),
     Alone(u64),
     Write(usize, u32, bool),
 }
@@ -88,7 +89,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (pod(), prop::collection::vec((thing(), pod()), 0..5), ahead())
             .prop_map(|(pod, assign, ahead)| Op::HandOver(pod, once(assign, |a| a.0), ahead)),
         1 => pod().prop_map(Op::Goodbye),
-        1 => pod().prop_map(Op::Forget),
+        2 => pod().prop_map(Op::Forget),
+        2 => (0..4usize).prop_map(Op::Trim),
         1 => ahead().prop_map(Op::Alone),
         4 => (0..4usize, 0..3u32, any::<bool>()).prop_map(|(lane, shard, right)| Op::Write(lane, shard, right)),
     ]
@@ -168,6 +170,11 @@ fn apply(store: &mut dyn Backend, cluster: &mut dyn Cluster, ops: &[Op]) -> Vec<
             }
             Op::Goodbye(pod) => format!("{:?}", cluster.goodbye(Incarnation(*pod)).unwrap()),
             Op::Forget(pod) => format!("{:?}", cluster.forget(Incarnation(*pod)).unwrap()),
+            Op::Trim(lane) => {
+                let lanes = store.lanes().unwrap();
+                let Some(row) = lanes.get(lanes.len().wrapping_sub(1 + lane)) else { continue };
+                format!("{:?}", store.trim_batches(row.lane, &[]).map_err(drop))
+            }
             Op::Alone(ahead) => format!("{:?}", store.take_over(Incarnation(99), now(*ahead)).unwrap()),
             Op::Write(lane, shard, right) => {
                 let lanes = store.lanes().unwrap();

@@ -6,7 +6,8 @@ use std::time::Duration;
 use warren_model::{RoomId, Row, Seq};
 use warren_store::conformance::rows::{ALL, NOW, bare, jid, key, message, occupant, room, work};
 use warren_store::{
-    Backend, Cluster, CommitError, Incarnation, Postgres, PostgresOptions, Reader, Routed, StoreError, Window, Work,
+    Backend, Cluster, CommitError, Incarnation, Join, Postgres, PostgresOptions, Reader, Routed, StoreError, Window,
+    Work,
 };
 use warren_test_postgres::Server;
 
@@ -68,6 +69,27 @@ fn a_later_schema_is_refused_unless_it_says_that_we_may() {
 }
 
 #[test]
+fn a_source_is_forgotten_in_lots() {
+    let (dsn, name) = database();
+    let store = open(&dsn).unwrap();
+    let mut cluster = store.cluster(options());
+    let pods = [Incarnation(7), Incarnation(8)];
+    for pod in pods {
+        let join = Join { name: pod.to_string().into(), incarnation: pod, address: "here".into(), lanes: 0 };
+        cluster.join(&join).unwrap();
+        let insert =
+            format!("INSERT INTO routed SELECT n, '{pod}', n FROM generate_series(1, 25000) AS all_of_them(n)");
+        sql(&name, &insert);
+    }
+    assert!(cluster.goodbye(pods[0]).unwrap());
+    assert!(!cluster.forget(pods[1]).unwrap() && cluster.forget(pods[0]).unwrap());
+    assert_eq!(sql(&name, "SELECT count(*), min(source) FROM routed"), format!("25000|{}", pods[1]));
+    let plan = sql(&name, "ANALYZE routed; EXPLAIN SELECT room FROM routed WHERE source = 'x' ORDER BY room LIMIT 9");
+    assert!(plan.contains("routed_source"), "{plan}");
+    assert_eq!(sql(&name, "SELECT count(*) FROM pod"), "1");
+}
+
+#[test]
 fn numbers_by_shard_become_numbers_by_room_while_pods_work() {
     let (dsn, name) = database();
     let mut old = open(&dsn).unwrap();
@@ -82,7 +104,7 @@ fn numbers_by_shard_become_numbers_by_room_while_pods_work() {
     let mut cluster = old.cluster(options());
     assert!(!cluster.forget(Incarnation(7)).unwrap());
     let mut new = open(&dsn).unwrap();
-    assert_eq!(sql(&name, "SELECT schema, oldest FROM meta"), "2|1");
+    assert_eq!(sql(&name, "SELECT schema, oldest FROM meta"), "3|1");
     assert!(!cluster.forget(Incarnation(7)).unwrap(), "and goes on with the new one");
     old.commit(lane, &[work(1, vec![Row::Log(message(1))])]).unwrap();
     let mut routed = work(1, vec![]);

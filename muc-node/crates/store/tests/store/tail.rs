@@ -166,13 +166,17 @@ impl World {
                 self.change(|model, _| model.goodbye(pod));
             }
             Op::Forget(pod) => {
-                let pod = self.pod(pod)?;
+                let (pod, lanes) = (self.pod(pod)?, self.store.durable().lanes());
+                let open = lanes.iter().find(|row| row.open)?.lane;
+                self.change(|model, _| model.trim_batches(open, &[])).unwrap();
                 self.change(|model, _| model.forget(pod));
             }
             Op::Write(pod, shard) => {
                 let at = pod.checked_rem(self.pods.len())?;
                 let epochs: Vec<_> = self.pods[at].had.keys().filter(|(s, _)| s.0 == shard).copied().collect();
-                epochs.into_iter().for_each(|(shard, epoch)| self.write(at, shard, epoch));
+                for (shard, epoch) in epochs {
+                    self.write(at, shard, epoch);
+                }
             }
             Op::Replicate => self.standby = Some((self.durable(), self.taken.len())),
             Op::FailOver => {
