@@ -7,6 +7,7 @@
 //!
 //! With the feature `grpc` there are the sessions between nodes: [`grpc::Peers`].
 
+mod forget;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 mod lease;
@@ -14,8 +15,10 @@ mod member;
 mod placement;
 mod plan;
 mod suspicion;
+mod tail;
 
+pub use forget::FORGET;
 pub use lease::{Dead, Lease, Observed, Round};
 pub use member::{Did, Input, Member, PodSeen, Todo, View};
 pub use placement::{Placement, cap, place};
-pub use plan::{Known, MOVES, Owner, Step, handover, plan};
+pub use plan::{FORGETS, Known, MOVES, Owner, Step, handover, plan};

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use warren_model::{Epoch, Incarnation, Path, Thing};
 
+use crate::forget::Ended;
 use crate::suspicion::Suspicions;
+use crate::tail::went_back;
 use crate::{Dead, Known, Lease, Observed, Owner, Round, Step, handover, plan};
 
 /// A pod's row, as it was read.
@@ -32,7 +34,7 @@ pub struct PodSeen {
 /// Who is there and who owns what, at one moment of the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// In any order; closed ones too, or not.
+    /// In any order; closed ones too, or they are never forgotten.
     pub pods: Vec<PodSeen>,
     /// All shards, by number.
     pub shards: Vec<Owner>,
@@ -54,7 +56,7 @@ impl View {
         self.shards == other.shards && self.links == other.links && pods(self) == pods(other)
     }
 
-    fn owner(&self, thing: &Thing) -> Option<Owner> {
+    pub(crate) fn owner(&self, thing: &Thing) -> Option<Owner> {
         match thing {
             Thing::Shard(shard) => self.shards.get(usize::try_from(shard.0).ok()?).copied(),
             Thing::Link(link) => self.links.get(link).copied(),
@@ -62,12 +64,12 @@ impl View {
     }
 }
 
-/// What came of [`Todo::Do`] with a [`Step::TakeOver`] or a [`Step::Claim`].
+/// What came of [`Todo::Do`] with a [`Step::TakeOver`], a [`Step::Claim`] or a [`Step::Forget`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Did {
     /// The store has changed.
     Changed,
-    /// It has not: the pod lives, or somebody else was faster.
+    /// It has not: the pod lives, or somebody else was faster, or it is not that far.
     Nothing,
     /// It is not known.
     Failed,
@@ -132,7 +134,7 @@ pub enum Todo {
         /// So many [`Input::Moved`] had come before it was read. A loop that has sent more leaves frozen what is.
         moved: u64,
     },
-    /// We have been closed: end. Said once, and nothing after it.
+    /// We have been closed, or the store has lost its tail ([`Member::has_lost`]): end. Said once, and nothing after it.
     Closed,
 }
 
@@ -149,6 +151,7 @@ enum Work {
         lives: bool,
     },
     Claim,
+    Forget(Incarnation),
 }
 
 /// The membership of one pod. All times are the pod's own boot-time clock.
@@ -160,7 +163,12 @@ pub struct Member {
     wanted: Vec<Path>,
     lease: Lease,
     suspicions: Suspicions,
+    ended: Ended,
     ready: BTreeSet<Incarnation>,
+    /// Our counter, as it was read last.
+    counted: Option<u64>,
+    /// The store has gone back.
+    lost: bool,
     leaving: bool,
     told_closed: bool,
     /// When the beat was asked for that is under way.
@@ -193,7 +201,10 @@ impl Member {
             wanted,
             lease: Lease::new(me, ttl),
             suspicions: Suspicions::new(me, ttl),
+            ended: Ended::default(),
             ready: BTreeSet::new(),
+            counted: None,
+            lost: false,
             leaving: false,
             told_closed: false,
             beating: None,
@@ -290,6 +301,7 @@ impl Member {
                     self.work = Some(Work::TakeOver { from: *from, lives: beat.is_some() });
                 }
                 Step::Claim(_) => self.work = Some(Work::Claim),
+                Step::Forget(pod) => self.work = Some(Work::Forget(*pod)),
                 Step::Move(moves) => self.moving.extend(moves.iter().map(|(thing, _, seen)| (thing.clone(), *seen))),
             }
             return Some(Todo::Do(step));
@@ -329,9 +341,15 @@ impl Member {
         self.lease.acts(now)
     }
 
-    /// Whether this pod has been closed by another one, or by its own next incarnation.
+    /// Whether this pod has been closed by another one, or by its own next incarnation, or must end as if it were.
     pub fn is_closed(&self) -> bool {
         self.lease.is_closed()
+    }
+
+    /// Whether this pod must end because the store has lost its tail: it does not know any more what we have read in it.
+    /// Somebody should be told.
+    pub fn has_lost(&self) -> bool {
+        self.lost
     }
 
     /// Where everything of ours should go, when we end now: by the last view. Empty when there is nobody else.
@@ -354,6 +372,12 @@ impl Member {
         if !self.open.contains(&self.me) {
             return self.close(now);
         }
+        // It was counted up before it was read, and nobody but us does that.
+        let counted = rows.iter().find(|row| row.incarnation == self.me).map(|row| row.beat);
+        if self.counted.is_some() && counted <= self.counted {
+            return self.lose(now);
+        }
+        self.counted = counted;
         self.suspicions.read(&rows, sent, now);
         self.lease.round(sent, now, Round::Alive(rows));
         let seen: Option<BTreeSet<_>> = self.view.as_ref().map(|view| view.open().map(|pod| pod.incarnation).collect());
@@ -365,11 +389,15 @@ impl Member {
         if !view.open().any(|pod| pod.incarnation == self.me) {
             return self.close(now);
         }
+        if self.view.as_ref().is_some_and(|before| went_back(before, &view)) {
+            return self.lose(now);
+        }
         if void {
             self.stale = true;
             return;
         }
         self.moving.retain(|thing, seen| view.owner(thing) == Some((Some(self.me), *seen)));
+        self.ended.read(view.pods.iter().filter(|pod| !pod.open).map(|pod| pod.incarnation), now);
         let view = Arc::new(view);
         if self.news || self.view.as_ref().is_none_or(|old| !old.tells_the_same(&view)) {
             self.tell = Some(view.clone());
@@ -386,6 +414,8 @@ impl Member {
         let Some(work) = self.work.take_if(|work| !matches!(work, Work::Read { .. })) else { return };
         match (did, work) {
             (Did::Closed, _) => return self.close(now),
+            // Nobody waits for it.
+            (_, Work::Forget(pod)) => return self.ended.tried(pod, now),
             (Did::Failed, _) => return self.again(now),
             // It lives, most likely: its next beat is read before anything else is done about it.
             (Did::Nothing, Work::TakeOver { from, lives: true }) => {
@@ -404,6 +434,11 @@ impl Member {
         self.view_at = self.view_at.min(now + self.lease.period());
     }
 
+    fn lose(&mut self, now: Duration) {
+        self.lost = true;
+        self.close(now);
+    }
+
     fn close(&mut self, now: Duration) {
         self.lease.round(now, now, Round::Closed);
     }
@@ -417,6 +452,7 @@ impl Member {
         let early: Vec<Dead> = early.collect();
         dead.extend(early);
         let open: Vec<_> = view.open().map(|pod| (pod.incarnation, pod.name.clone())).collect();
+        let over = self.ended.over(now);
         decide(&Known {
             me: self.me,
             open: &open,
@@ -426,6 +462,7 @@ impl Member {
             dead: &dead,
             ready: &self.ready,
             frozen: self.moving.len(),
+            over: &over,
         })
     }
 }
@@ -459,7 +496,8 @@ mod tests {
     }
 
     fn beaten(sent: Duration, pods: &[Incarnation]) -> Input {
-        Input::Beaten { sent, alive: true, pods: pods.iter().map(|p| pod(*p, 0)).collect() }
+        let beat = |pod| if pod == ME { u64::try_from(sent.as_millis()).unwrap() } else { 0 };
+        Input::Beaten { sent, alive: true, pods: pods.iter().map(|p| pod(*p, beat(*p))).collect() }
     }
 
     /// After its first beat and view, with nothing to do.
@@ -531,10 +569,10 @@ mod tests {
         let mut member = settled(&[ME, OTHER], OTHER);
         member.handle(Input::Refused { pod: OTHER, by: ME }, ms(100));
         assert_eq!(member.poll(ms(100)), Some(Todo::Beat), "at once");
-        let pods = vec![pod(ME, 2), pod(OTHER, 5)];
-        member.handle(Input::Beaten { sent: ms(100), alive: true, pods: pods.clone() }, ms(110));
+        let pods = |beat| vec![pod(ME, beat), pod(OTHER, 5)];
+        member.handle(Input::Beaten { sent: ms(100), alive: true, pods: pods(2) }, ms(110));
         assert_eq!(member.poll(ms(1109)), Some(Todo::Beat));
-        member.handle(Input::Beaten { sent: ms(1109), alive: true, pods }, ms(1110));
+        member.handle(Input::Beaten { sent: ms(1109), alive: true, pods: pods(3) }, ms(1110));
         assert_eq!((member.poll(ms(1110)), member.next_deadline(ms(1110))), (None, Some(ms(1310))));
         assert_eq!(member.poll(ms(1310)), Some(Todo::ReadView));
         member.handle(Input::View(view(&[ME, OTHER], Some(OTHER))), ms(1311));
@@ -562,6 +600,60 @@ mod tests {
         assert!(member.is_closed() && !member.acts(ms(1001)));
         assert_eq!((member.poll(ms(1001)), member.poll(ms(1001))), (Some(Todo::Closed), None));
         assert_eq!(member.next_deadline(ms(1001)), None);
+    }
+
+    #[test]
+    fn who_has_seen_what_the_store_does_not_know_any_more_ends() {
+        let mut member = settled(&[ME, OTHER], ME);
+        assert_eq!(member.poll(ms(1000)), Some(Todo::Beat));
+        member.handle(beaten(ms(1000), &[ME, OTHER]), ms(1001));
+        assert_eq!(member.poll(ms(2000)), Some(Todo::Beat));
+        let mut other = member.clone();
+        // The beat before this one was lost, and this one counted to the same.
+        let pods = vec![pod(ME, 1000), pod(OTHER, 0)];
+        member.handle(Input::Beaten { sent: ms(2000), alive: true, pods }, ms(2001));
+        assert!(member.has_lost() && member.is_closed() && !member.acts(ms(2001)));
+        assert_eq!((member.poll(ms(2001)), member.poll(ms(2001))), (Some(Todo::Closed), None));
+        other.handle(beaten(ms(2000), &[ME, OTHER]), ms(2001));
+        other.handle(Input::Poke, ms(2002));
+        assert_eq!(other.poll(ms(2002)), Some(Todo::ReadView));
+        let mut earlier = view(&[ME, OTHER], Some(ME));
+        earlier.shards[9] = (Some(OTHER), Epoch(2));
+        other.handle(Input::View(earlier), ms(2003));
+        assert!(other.has_lost() && other.is_closed());
+        assert_eq!(other.poll(ms(2003)), Some(Todo::Closed));
+    }
+
+    #[test]
+    fn who_has_ended_is_forgotten_after_a_while_and_asked_for_again_if_it_could_not_be() {
+        let mut member = settled(&[ME], ME);
+        let mut sight = view(&[ME], Some(ME));
+        sight.pods.push(PodSeen { open: false, ..pod(OTHER, 7) });
+        let (mut forgotten, mut reads) = (Vec::new(), 0);
+        for now in (1000..2_000_000).step_by(100) {
+            while let Some(todo) = member.poll(ms(now)) {
+                match todo {
+                    Todo::Beat => member.handle(beaten(ms(now), &[ME]), ms(now)),
+                    Todo::ReadView => {
+                        reads += 1;
+                        member.handle(Input::View(sight.clone()), ms(now));
+                    }
+                    Todo::Do(Step::Forget(OTHER)) => {
+                        forgotten.push(now);
+                        // The first time something is still to be delivered.
+                        let did = if forgotten.len() == 1 { Did::Nothing } else { Did::Changed };
+                        member.handle(Input::Did(did), ms(now));
+                        if did == Did::Changed {
+                            sight.pods.pop();
+                        }
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        let [first, second] = forgotten.as_slice() else { panic!("{forgotten:?}") };
+        assert!((600_000..615_000).contains(first) && (600_000..610_000).contains(&(second - first)), "{forgotten:?}");
+        assert!(reads < 2000 / 6 + 5, "{reads} readings");
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::{Dead, Placement, place};
 /// own rooms.
 pub const MOVES: usize = 256;
 
+/// The most pods that one pod forgets between two readings of the table.
+pub const FORGETS: usize = 4;
+
 /// Owner and epoch of something, as they are in the store.
 pub type Owner = (Option<Incarnation>, Epoch);
 
@@ -35,6 +38,8 @@ pub struct Known<'a> {
     pub ready: &'a BTreeSet<Incarnation>,
     /// How many of our own things are being moved already.
     pub frozen: usize,
+    /// Pods that have ended so long ago that nothing of them is under way any more.
+    pub over: &'a [Incarnation],
 }
 
 /// One thing to do.
@@ -54,9 +59,12 @@ pub enum Step {
     Claim(Vec<(Thing, Incarnation, Epoch)>),
     /// Hand over some of our own shards, each one if it still has the epoch that was seen.
     Move(Vec<(Thing, Incarnation, Epoch)>),
+    /// Remove what is left of a pod that has ended long ago. The store looks whether something is to be delivered that it
+    /// wrote.
+    Forget(Incarnation),
 }
 
-/// What to do now, in order. Moves come only when there is nothing else to do.
+/// What to do now, in order. Moves come only when there is nothing else to do, and what may wait behind them.
 pub fn plan(known: &Known<'_>) -> Vec<Step> {
     let is_open = |pod: &Incarnation| known.open.iter().any(|(open, _)| open == pod);
     let Some(placement) = placement(known) else { return Vec::new() };
@@ -101,6 +109,8 @@ pub fn plan(known: &Known<'_>) -> Vec<Step> {
         if !moves.is_empty() {
             steps.push(Step::Move(moves));
         }
+        let over = known.over.iter().filter(|pod| !is_open(pod) && owned(known, Some(**pod)).next().is_none());
+        steps.extend(over.take(FORGETS).map(|pod| Step::Forget(*pod)));
     }
     steps
 }
@@ -151,6 +161,7 @@ mod tests {
         dead: Vec<Dead>,
         ready: BTreeSet<Incarnation>,
         frozen: usize,
+        over: Vec<Incarnation>,
     }
 
     fn link() -> Path {
@@ -166,6 +177,7 @@ mod tests {
             dead: Vec::new(),
             ready: open.iter().copied().collect(),
             frozen: 0,
+            over: Vec::new(),
         }
     }
 
@@ -180,6 +192,7 @@ mod tests {
                 dead: &self.dead,
                 ready: &self.ready,
                 frozen: self.frozen,
+                over: &self.over,
             }
         }
 
@@ -210,6 +223,7 @@ mod tests {
                         self.give(thing, *to);
                     }
                 }
+                Step::Forget(pod) => self.over.retain(|over| over != pod),
             }
         }
 
@@ -312,6 +326,24 @@ mod tests {
         for (before, after) in before.iter().zip(&site.shards) {
             assert_eq!(before.0.map(|pod| if pod == B { C } else { pod }), after.0);
         }
+    }
+
+    #[test]
+    fn a_few_are_forgotten_at_a_time_and_who_owns_something_is_not() {
+        let mut site = site(&[A]);
+        site.settle();
+        site.over = (10..20).map(Incarnation).collect();
+        assert_eq!(site.plan(A), [10, 11, 12, 13].map(|pod| Step::Forget(Incarnation(pod))));
+        site.frozen = 1;
+        assert_eq!(site.plan(A), [], "not while shards are at rest");
+        site.frozen = 0;
+        site.give(&Thing::Shard(Shard(7)), Incarnation(10));
+        let steps = site.plan(A);
+        assert!(matches!(steps.as_slice(), [Step::TakeOver { from: Incarnation(10), .. }]), "first things first");
+        site.settle();
+        assert_eq!(site.over, []);
+        site.over = vec![A];
+        assert_eq!(site.plan(A), [], "who is open is not over, whatever was seen");
     }
 
     #[test]
