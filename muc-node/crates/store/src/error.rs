@@ -85,8 +85,8 @@ pub enum StoreError {
 /// Why a commit gave no batch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// The lane is closed: somebody else owns its rooms. Or it is not at the batch that is known: the store has lost its
-    /// tail. Nothing happened; forget the work.
+    /// The lane is closed: somebody else owns its rooms. Or it is not at the batch that is known, or a shard not under an
+    /// epoch as late as the work's: the store has lost its tail. Nothing happened; forget the work, and end.
     #[error("the lane is closed: another incarnation has taken over, or the store has lost its last commits")]
     Fenced,
     /// A work breaks a rule of the store and would do so again. Nothing happened.

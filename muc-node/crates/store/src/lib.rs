@@ -149,7 +149,8 @@ pub trait Backend: Reader {
     ///
     /// `known` is the last batch of the lane that the caller knows to have happened. If the store knows another one, it
     /// has lost its tail (or is another store), and what the caller decided is built on what is not there:
-    /// [`CommitError::Fenced`]. `None` takes any: for whoever has decided nothing before.
+    /// [`CommitError::Fenced`]. So it is if a work was decided under an ownership of its shard that the store does not
+    /// know. `None` takes any: for whoever has decided nothing before.
     fn commit_after(&mut self, lane: Lane, known: Option<Batch>, work: &[Work]) -> Result<Batch, CommitError>;
 
     /// [`Self::commit_after`] any batch.

@@ -30,7 +30,7 @@ pub enum Work {
         /// Where it lives.
         shard: Shard,
         /// Ownership under which the rows were decided; lower than the store's: rejected. On a lane of one pod of
-        /// several it must be just the store's, and the shard that pod's.
+        /// several a higher one, or one of somebody else, is fenced: the store has lost its tail.
         epoch: Epoch,
         /// The first work of this room since it was loaded or made. [`crate::LaneQueue`] fails all later works of
         /// a room once one has failed, since they build on it; a fresh one ends that. Backends ignore it.

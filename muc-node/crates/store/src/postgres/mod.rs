@@ -9,8 +9,8 @@
 //!   after it has the lane's lock, whether a shard of its works has a higher epoch than they were decided under
 //!   (then the work is rejected); a move locks the lanes of the owner that loses the shard. So a commit is either
 //!   seen by whoever loads the shard's rooms after the move, or does not happen. A pod of several must have the shard,
-//!   under just this epoch: in a database that has lost its tail a higher one is of a move that never was. One pod that
-//!   has the whole store works under an epoch above those of all shards.
+//!   under just this epoch: in a database that has lost its tail a higher one is of a move that never was, and the pod is
+//!   fenced. One pod that has the whole store works under an epoch above those of all shards.
 //! - The key `(room, seq)` of the log is the second fence, whatever else went wrong.
 //!
 //! # What is asked of the server

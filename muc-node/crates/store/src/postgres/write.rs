@@ -30,6 +30,11 @@ const SHARDS: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT 1 FROM unnest($2::int
                       OR lane.epoch = 0 AND (shard.epoch IS DISTINCT FROM w.epoch \
                       OR shard.incarnation IS DISTINCT FROM lane.incarnation)) THEN 0 ELSE 1 END)";
 
+/// Finds a shard that a pod of several does not have under this epoch although nobody has it under a later one.
+const AHEAD: &str = "SELECT w.id FROM unnest($2::int8[], $3::int8[]) AS w(id, epoch) JOIN lane ON lane.id = $1 \
+                     LEFT JOIN shard ON shard.id = w.id WHERE lane.epoch = 0 AND (coalesce(shard.epoch, 0) < w.epoch \
+                     OR shard.epoch = w.epoch AND shard.incarnation IS DISTINCT FROM lane.incarnation)";
+
 const TOUCHED: &str = "INSERT INTO batch (lane, batch, touched) SELECT id, batch, $2 FROM lane WHERE id = $1";
 
 fn number<'a>(n: u64) -> Param<'a> {
@@ -44,10 +49,14 @@ fn guards(lane: Lane, group: &Group<'_>, out: &mut Vec<Call<'_>>) {
     let epoch = group.epoch.map_or(i64::MAX, |epoch| i64::from(epoch.0));
     out.push(Call::new(FENCED, [number(lane.0), Box::new(epoch)]));
     if !group.shards.is_empty() {
-        let shards: Vec<i64> = group.shards.iter().map(|(shard, _)| i64::from(shard.0)).collect();
-        let epochs: Vec<i64> = group.shards.iter().map(|(_, epoch)| i64::from(epoch.0)).collect();
-        out.push(Call::new(SHARDS, [number(lane.0), Box::new(shards), Box::new(epochs)]));
+        out.push(on_shards(SHARDS, lane, group));
     }
+}
+
+fn on_shards<'a>(sql: &'static str, lane: Lane, group: &Group<'_>) -> Call<'a> {
+    let shards: Vec<i64> = group.shards.iter().map(|(shard, _)| i64::from(shard.0)).collect();
+    let epochs: Vec<i64> = group.shards.iter().map(|(_, epoch)| i64::from(epoch.0)).collect();
+    Call::new(sql, [number(lane.0), Box::new(shards), Box::new(epochs)])
 }
 
 fn touched<'a>(lane: Lane, spans: &Spans) -> Option<Call<'a>> {
@@ -166,6 +175,9 @@ async fn each(wire: &mut Wire, lane: Lane, known: Option<Batch>, work: &[Work]) 
         if let Some(epoch) = group.epoch.filter(|epoch| *epoch < opened) {
             let why = format!("{}: decided under epoch {epoch}, the lane is at {opened}", named(one));
             return Err(Trouble::Rejected(index, why));
+        }
+        if !wire.call(on_shards(AHEAD, lane, &group)).await?.is_empty() {
+            return Err(Trouble::Fenced);
         }
         let mut calls = Vec::new();
         guards(lane, &group, &mut calls);
