@@ -338,6 +338,9 @@ impl Coordinator {
             }
             Todo::Do(step) => drop(self.job.send(Job::Do(step))),
             Todo::Tell { view, moved } => drop(self.news.send(News::View(view, moved))),
+            Todo::Closed if self.member.has_lost() => {
+                tracing::error!("the store has lost its last commits (a fail-over, a backup): this node starts anew");
+            }
             Todo::Closed => {}
         }
     }
@@ -454,6 +457,13 @@ impl Keeper {
                     Ok(_) => Did::Changed,
                     Err(_) => Did::Closed,
                 }
+            }
+            Step::Forget(pod) => {
+                let forgotten = self.cluster.forget(pod)?;
+                if forgotten {
+                    tracing::debug!(%pod, "a node that ended long ago is forgotten");
+                }
+                if forgotten { Did::Changed } else { Did::Nothing }
             }
             // Those go by `Job::Move`.
             Step::Move(_) => Did::Nothing,
