@@ -127,7 +127,9 @@ impl Room {
         let Some(at) = self.catchups.running.iter().position(|catchup| catchup.read == read) else { return };
         let mut catchup = self.catchups.running.remove(at);
         let full = rows.len() >= PAGE;
-        for row in rows {
+        // What is above our head another owner has decided: we were taken over, and do not know it yet.
+        let head = self.head;
+        for row in rows.into_iter().filter(|row| row.seq <= head) {
             catchup.cursor = row.seq;
             catchup.handed += 1;
             if let Some(logged) = Logged::read(row) {
