@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use warren_model::{Batch, Lane, UnixMs};
+use warren_model::{Batch, Lane, Path, UnixMs};
 
 use crate::{Cluster, CommitError, Incarnation, Model, Ownership, Resolved, Work};
 
@@ -71,6 +71,14 @@ impl Faulty {
     /// finds it closed.
     pub fn cluster(&mut self) -> &mut impl Cluster {
         &mut self.durable
+    }
+
+    /// As [`crate::Backend::trim_batches`], at once.
+    ///
+    /// # Errors
+    /// When the lane is closed.
+    pub fn trim_batches(&mut self, lane: Lane, awaited: &[Path]) -> Result<u64, CommitError> {
+        self.durable.trim_batches(lane, awaited)
     }
 
     /// Starts a transaction. `known` is the last batch of the lane that its owner knows to have happened: if the store
