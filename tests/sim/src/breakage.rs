@@ -19,11 +19,13 @@ pub enum Breakage {
     JoinNotReplayed,
     /// An answer covers everything before it.
     ChainIgnored,
+    /// A pod acts although its lease is over.
+    NoLease,
 }
 
 impl Breakage {
     /// All that must be found.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BarrierOff,
         Self::InputsNotKept,
         Self::WatermarkMovedOnWrite,
@@ -32,6 +34,7 @@ impl Breakage {
         Self::EpochNotRaised,
         Self::JoinNotReplayed,
         Self::ChainIgnored,
+        Self::NoLease,
     ];
 
     /// On the command line.
@@ -45,6 +48,7 @@ impl Breakage {
             Self::EpochNotRaised => "epoch-not-raised",
             Self::JoinNotReplayed => "join-not-replayed",
             Self::ChainIgnored => "chain-ignored",
+            Self::NoLease => "no-lease",
         }
     }
 

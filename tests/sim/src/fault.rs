@@ -1,6 +1,6 @@
 //! What goes wrong, and at which step of a message's way.
 
-use crate::names::Micros;
+use crate::names::{Micros, PODS, SITES};
 use crate::rng::Rng;
 
 /// What goes wrong.
@@ -30,11 +30,15 @@ pub enum Fault {
     Unknown,
     /// The wall clock jumps.
     Clock,
+    /// A pod stands still for longer than a lease lasts, perhaps with a commit under way.
+    Freeze,
+    /// The store cannot be reached for longer than leases last, by one pod or by all.
+    Away,
 }
 
 impl Fault {
     /// All.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Crash,
         Self::Cut,
         Self::Hole,
@@ -47,6 +51,8 @@ impl Fault {
         Self::Abort,
         Self::Unknown,
         Self::Clock,
+        Self::Freeze,
+        Self::Away,
     ];
 }
 
@@ -86,6 +92,8 @@ pub struct Armed {
     pub after: Micros,
     /// So many occurrences of the step pass first.
     pub skip: u64,
+    /// Which pod of the site it hits; `None`: the one that takes the step.
+    pub pod: Option<usize>,
 }
 
 /// The faults of a seed. All combinations are dealt out like cards, so that over many seeds each one comes
@@ -98,12 +106,14 @@ pub fn deal(seed: u64, count: usize, rng: &mut Rng, begin: Micros, end: Micros) 
             let mut cells: Vec<usize> = (0..CELLS).collect();
             Rng::new(deck ^ 0x00de_ca5e).shuffle(&mut cells);
             let cell = cells[usize::try_from(place).unwrap_or_default()];
+            let site = rng.index(SITES);
             Armed {
                 fault: Fault::ALL[cell / Step::ALL.len()],
                 step: Step::ALL[cell % Step::ALL.len()],
-                site: rng.index(crate::names::SITES),
+                site,
                 after: rng.range(begin, end),
                 skip: rng.below(4),
+                pod: rng.percent(25).then(|| rng.index(PODS[site])),
             }
         })
         .collect()
@@ -166,7 +176,7 @@ mod tests {
     #[test]
     fn every_combination_comes_equally_often() {
         let mut tally = Tally::default();
-        for seed in 0..60 {
+        for seed in 0..70 {
             for armed in deal(seed, 10, &mut Rng::new(seed), 0, 10) {
                 tally.count(armed.fault, armed.step);
             }

@@ -1,9 +1,13 @@
 //! Who and where: three servers, two of them with a room service and one room.
 
+use std::fmt;
+
 use jid::{BareJid, Jid};
 
 /// Sites: servers 0 and 1.
 pub const SITES: usize = 2;
+/// Pods of each site: the first one's share a store.
+pub const PODS: [usize; SITES] = [3, 1];
 /// Servers; the third one has users only.
 pub const SERVERS: usize = 3;
 
@@ -13,6 +17,28 @@ pub type Micros = u64;
 pub const MS: Micros = 1000;
 /// One second.
 pub const SEC: Micros = 1_000_000;
+
+/// Where a pod runs: its processes come and go, its name stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The site.
+    pub site: usize,
+    /// Which of the site's pods.
+    pub pod: usize,
+}
+
+impl Place {
+    /// All of a site.
+    pub fn of(site: usize) -> impl Iterator<Item = Self> {
+        (0..PODS[site]).map(move |pod| Self { site, pod })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if PODS[self.site] > 1 { write!(f, "site {}/{}", self.site, self.pod) } else { write!(f, "site {}", self.site) }
+    }
+}
 
 /// The domains of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

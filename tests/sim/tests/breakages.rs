@@ -61,3 +61,8 @@ fn join_not_replayed() {
 fn chain_ignored() {
     found(Breakage::ChainIgnored);
 }
+
+#[test]
+fn no_lease() {
+    found(Breakage::NoLease);
+}

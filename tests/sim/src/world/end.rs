@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use jid::Jid;
-use warren_model::{LogKind, Seq};
+use warren_model::{LogKind, Seq, Shard};
 use warren_room::ids::Keys;
 use warren_room::payload::Payload;
 use warren_store::{Model, Window};
@@ -13,8 +13,9 @@ use warren_xmpp::stanza::Content;
 use super::World;
 use super::client::Belief;
 use super::queue::Event;
+use super::site::Process;
 use crate::history::{Entry, Present, SessionEnd, What};
-use crate::names::{Micros, SEC, SITES, room};
+use crate::names::{Micros, Place, SEC, SITES, room};
 use crate::stanza::body_token;
 
 /// What a pod may take to decide on an input, whatever its store does.
@@ -39,10 +40,14 @@ impl World {
         self.faults_on = false;
         self.heal_wires();
         for site in 0..SITES {
-            self.sites[site].fates.clear();
-            self.sites[site].slow = (0, 0);
-            if self.sites[site].link.hole {
-                self.cut(site);
+            for at in Place::of(site) {
+                let here = self.slot(at);
+                here.fates.clear();
+                here.slow = (0, 0);
+                here.cut_off = 0;
+                if here.link.hole {
+                    self.cut(at);
+                }
             }
         }
     }
@@ -76,8 +81,8 @@ impl World {
         for site in 0..SITES {
             self.history.sites[site].log = log(self.sites[site].store.durable(), site);
             self.history.sites[site].quiet = self.quiet(site);
-            let process = self.sites[site].process.as_ref();
-            let roster = process.and_then(|process| process.pod.room(&room(site))).map(warren_room::Room::roster);
+            let serving = self.serving(site).and_then(|process| process.pod.as_ref());
+            let roster = serving.and_then(|pod| pod.room(&room(site))).map(warren_room::Room::roster);
             self.history.sites[site].roster = roster
                 .unwrap_or_default()
                 .into_iter()
@@ -116,15 +121,25 @@ impl World {
         }
     }
 
+    /// The process that has the rooms of a site.
+    pub(super) fn serving(&self, site: usize) -> Option<&Process> {
+        let processes = self.sites[site].pods.iter().filter_map(|slot| slot.process.as_ref());
+        // One that was replaced may not know it yet.
+        processes
+            .filter(|process| process.pod.is_some())
+            .max_by_key(|process| process.epochs.of(Shard::of(&room(site))))
+    }
+
     fn quiet(&self, site: usize) -> Result<(), String> {
         let here = &self.sites[site];
-        let Some(process) = &here.process else { return Err("no process".into()) };
-        let queued = process.pod.egress().queued_bytes();
+        let Some(process) = self.serving(site) else { return Err("no process".into()) };
+        let Some(pod) = &process.pod else { return Err("it stands by".into()) };
+        let queued = pod.egress().queued_bytes();
         match () {
-            () if !here.link.up => Err("no link".into()),
-            () if process.pod.room(&room(site)).is_none() => Err("the room is not loaded".into()),
+            () if here.component() != Some(process.pid.at.pod) => Err("no link".into()),
+            () if pod.room(&room(site)).is_none() => Err("the room is not loaded".into()),
             () if !process.queue.is_empty() => Err("works are not committed".into()),
-            () if process.pod.uncommitted_bytes() > 0 => Err("inputs are not committed".into()),
+            () if pod.uncommitted_bytes() > 0 => Err("inputs are not committed".into()),
             () if queued > 0 => Err(format!("{queued} bytes are not written")),
             () => Ok(()),
         }

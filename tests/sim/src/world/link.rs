@@ -1,13 +1,14 @@
-//! The component link (XEP-0114) between a pod and its server (`servers.md` 6).
+//! The component link (XEP-0114) between the pods of a site and their server (`servers.md` 6). Of two that connect the
+//! server keeps the later one, as Prosody does with `kick_old`.
 
 use warren_pod::Input;
 use warren_xmpp::{Decoder, Event as Read, Kind, Limits, ns};
 
-use super::queue::{Channel, Event, Line};
+use super::queue::{Channel, Event, Line, Pid};
 use super::{Parcel, World};
 use crate::fault::Step;
 use crate::history::Arrival;
-use crate::names::{Domain, MS, Micros, SEC};
+use crate::names::{Domain, MS, Micros, Place, SEC};
 use crate::stanza::{is_path_ping, is_type, token};
 
 /// Header of the stream that the pod's output is read with.
@@ -33,8 +34,8 @@ pub(crate) struct Link {
     wire: Decoder,
 }
 
-impl Link {
-    pub(crate) fn new(_site: usize) -> Self {
+impl Default for Link {
+    fn default() -> Self {
         Self {
             connection: 0,
             up: false,
@@ -57,181 +58,193 @@ fn decoder() -> Decoder {
 
 impl World {
     /// The handshake is done.
-    pub(super) fn connect(&mut self, site: usize, number: u64) {
-        let here = &mut self.sites[site];
-        if here.running(number).is_none() || here.link.up {
+    pub(super) fn connect(&mut self, pid: Pid) {
+        let at = pid.at;
+        if self.running(pid).is_none_or(|process| process.pod.is_none()) || self.slot(at).link.up {
             return;
         }
-        here.link = Link { connection: here.link.connection + 1, up: true, ..Link::new(site) };
-        let connection = here.link.connection;
-        self.trace.line(self.now, || format!("site {site}: link {connection} is up"));
-        self.component_back(site);
-        self.input(site, Input::LinkUp);
+        if let Some(until) = self.paused(at) {
+            return self.queue.push(until, Event::Connect(pid));
+        }
+        if !self.acts(pid) {
+            return self.after(SEC / 4, Event::Connect(pid));
+        }
+        if !self.is_open(pid) {
+            self.history.broken.push(format!("{at} was closed and takes the link"));
+        }
+        // Whoever is the component already is thrown out.
+        if let Some(pod) = self.sites[at.site].component() {
+            self.cut(Place { pod, ..at });
+        }
+        let here = &mut self.sites[at.site];
+        here.connections += 1;
+        let connection = here.connections;
+        here.pods[at.pod].link = Link { connection, up: true, ..Link::default() };
+        self.trace.line(self.now, || format!("{at}: link {connection} is up"));
+        self.component_back(at.site);
+        self.input(at, Input::LinkUp);
     }
 
     /// The server's end is gone. What it has received it still processes, or not (RST).
-    pub(super) fn drop_link(&mut self, site: usize) {
-        let here = &mut self.sites[site];
-        if !here.link.up {
+    pub(super) fn drop_link(&mut self, at: Place) {
+        if !self.slot(at).link.up {
             return;
         }
-        let gone = here.link.hole || self.rng.percent(50);
-        let here = &mut self.sites[site];
-        here.link.up = false;
-        here.link.into.clear();
-        let under_way = here.link.out.clear();
-        self.trace.line(self.now, || format!("site {site}: link is GONE, {} stanzas under way", under_way.len()));
+        let gone = self.slot(at).link.hole || self.rng.percent(50);
+        let link = &mut self.slot(at).link;
+        link.up = false;
+        link.into.clear();
+        let under_way = link.out.clear();
+        self.trace.line(self.now, || format!("{at}: link is GONE, {} stanzas under way", under_way.len()));
         if !gone {
             for parcel in under_way {
-                self.route(site, parcel);
+                self.route(at.site, parcel);
             }
         }
     }
 
     /// A cut: the pod hears of it, and connects again after a while.
-    pub(super) fn cut(&mut self, site: usize) {
-        self.drop_link(site);
-        self.disturb(site, None);
-        self.sites[site].troubles.push(self.now);
-        let (hear, connection) = (self.rng.range(0, 50) * MS, self.sites[site].link.connection);
-        if let Some(process) = &self.sites[site].process {
-            let number = process.number;
-            self.after(hear, Event::LinkDown(site, number, connection));
+    pub(super) fn cut(&mut self, at: Place) {
+        let was_up = self.slot(at).link.up;
+        self.drop_link(at);
+        self.disturb(at.site, None);
+        self.trouble(at.site);
+        let (hear, connection) = (self.rng.range(0, 50) * MS, self.slot(at).link.connection);
+        if let Some(pid) = self.process(at).filter(|_| was_up).map(|process| process.pid) {
+            self.after(hear, Event::LinkDown(pid, connection));
         }
     }
 
-    pub(super) fn cut_connection(&mut self, site: usize, connection: u64) {
-        if self.sites[site].link.connection == connection && self.sites[site].link.up {
-            self.cut(site);
+    pub(super) fn cut_connection(&mut self, at: Place, connection: u64) {
+        let link = &self.slot(at).link;
+        if link.connection == connection && link.up {
+            self.cut(at);
         }
     }
 
-    pub(super) fn link_down(&mut self, site: usize, number: u64, connection: u64) {
-        let here = &mut self.sites[site];
-        if here.running(number).is_none() || here.link.connection != connection {
+    pub(super) fn link_down(&mut self, pid: Pid, connection: u64) {
+        let at = pid.at;
+        if self.running(pid).is_none() || self.slot(at).link.connection != connection {
             return;
         }
-        if here.paused > self.now {
-            return self.queue.push(here.paused, Event::LinkDown(site, number, connection));
+        if let Some(until) = self.paused(at) {
+            return self.queue.push(until, Event::LinkDown(pid, connection));
         }
-        self.input(site, Input::LinkDown);
+        self.input(at, Input::LinkDown);
         let wait = self.rng.range(100, [1000, 15_000][self.rng.clone().index(2)]) * MS;
-        self.after(wait, Event::Connect(site, number));
+        self.after(wait, Event::Connect(pid));
     }
 
     /// The pod writes.
-    pub(super) fn pump(&mut self, site: usize, number: u64) {
-        let now = self.clock(site);
-        let here = &mut self.sites[site];
-        let paused = here.paused;
-        let full = here.link.up && here.link.under_way >= BUFFER;
-        let Some(process) = here.running(number) else { return };
-        if paused > self.now {
-            return self.queue.push(paused, Event::Pump(site, number));
+    pub(super) fn pump(&mut self, pid: Pid) {
+        let (at, now) = (pid.at, self.clock(pid.at));
+        let max = usize::try_from(self.rng.range(500, 8000)).unwrap_or(4096);
+        let paused = self.paused(at);
+        let link = &self.slot(at).link;
+        let full = link.up && link.under_way >= BUFFER;
+        let Some(process) = self.running(pid) else { return };
+        if let Some(until) = paused {
+            return self.queue.push(until, Event::Pump(pid));
         }
         process.pumping = false;
-        if full || !process.pod.ready() {
-            // What is read next makes room.
-            return;
-        }
+        // What is read next makes room.
+        let Some(pod) = process.pod.as_mut().filter(|pod| !full && pod.ready()) else { return };
         let mut bytes = Vec::new();
-        let max = usize::try_from(self.rng.range(500, 8000)).unwrap_or(4096);
-        process.pod.write(&mut bytes, max, now);
+        pod.write(&mut bytes, max, now);
         self.trace.bytes(&bytes);
-        let alive = self.written(site, &bytes);
+        let alive = self.written(at, &bytes);
         if alive {
-            self.settle(site);
+            self.settle(at);
         }
     }
 
-    fn written(&mut self, site: usize, bytes: &[u8]) -> bool {
-        let here = &mut self.sites[site];
-        if !here.link.up {
+    fn written(&mut self, at: Place, bytes: &[u8]) -> bool {
+        let link = &mut self.slot(at).link;
+        if !link.up {
             // Into a socket whose other end is gone.
-            return self.step(site, Step::Send);
+            return self.step(at, Step::Send);
         }
-        here.link.wire.feed(bytes);
+        link.wire.feed(bytes);
         loop {
-            match self.sites[site].link.wire.next() {
+            match self.slot(at).link.wire.next() {
                 Ok(Some(Read::Stanza(stanza))) => {
-                    let place = self.wrote(site, &stanza);
-                    let stalled = self.sites[site].link.stalled.0;
-                    let at = (self.now + self.rng.range(100, 1000)).max(stalled);
-                    self.trace.line(self.now, || format!("site {site} writes {}", show(&stanza)));
-                    let link = &mut self.sites[site].link;
+                    let place = self.wrote(at, &stanza);
+                    let stalled = self.slot(at).link.stalled.0;
+                    let due = (self.now + self.rng.range(100, 1000)).max(stalled);
+                    self.trace.line(self.now, || format!("{at} writes {}", show(&stanza)));
+                    let link = &mut self.slot(at).link;
                     link.under_way += 100 + stanza.content.bytes().len();
-                    let at = link.out.push(at, Parcel { stanza, place });
-                    self.queue.push(at, Event::Wake(Line::Out(site)));
+                    let due = link.out.push(due, Parcel { stanza, place });
+                    self.queue.push(due, Event::Wake(Line::Out(at)));
                 }
-                Ok(Some(other)) => self.history.broken.push(format!("site {site} wrote {other:?}")),
+                Ok(Some(other)) => self.history.broken.push(format!("{at} wrote {other:?}")),
                 Ok(None) => break,
                 Err(fault) => {
-                    self.history.broken.push(format!("site {site} wrote what nobody can read: {fault:?}"));
+                    self.history.broken.push(format!("{at} wrote what nobody can read: {fault:?}"));
                     break;
                 }
             }
         }
-        self.step(site, Step::Send)
+        self.step(at, Step::Send)
     }
 
-    pub(super) fn arrive_at_server(&mut self, site: usize) {
-        let (now, link) = (self.now, &mut self.sites[site].link);
+    pub(super) fn arrive_at_server(&mut self, at: Place) {
+        let now = self.now;
+        let link = &mut self.slot(at).link;
         if link.stalled.0 > now {
-            return self.queue.push(link.stalled.0, Event::Wake(Line::Out(site)));
+            let until = link.stalled.0;
+            return self.queue.push(until, Event::Wake(Line::Out(at)));
         }
         let Some(parcel) = link.out.pop(now) else { return };
         let was_full = link.under_way >= BUFFER;
         link.under_way = link.under_way.saturating_sub(100 + parcel.stanza.content.bytes().len());
         if !link.hole {
-            self.route(site, parcel);
+            self.route(at.site, parcel);
         }
         if was_full {
-            self.settle(site);
+            self.settle(at);
         }
     }
 
     /// A stanza for the component, at its server.
     pub(super) fn for_component(&mut self, site: usize, parcel: Parcel) {
-        if !self.sites[site].link.up {
-            return self.component_away(site, &parcel);
-        }
-        let stalled = self.sites[site].link.stalled.1;
-        let at = (self.now + self.rng.range(100, 1000)).max(stalled);
-        let at = self.sites[site].link.into.push(at, parcel);
-        self.queue.push(at, Event::Wake(Line::In(site)));
+        let Some(pod) = self.sites[site].component() else { return self.component_away(site, &parcel) };
+        let at = Place { site, pod };
+        let due = self.now + self.rng.range(100, 1000);
+        let link = &mut self.slot(at).link;
+        let due = link.into.push(due.max(link.stalled.1), parcel);
+        self.queue.push(due, Event::Wake(Line::In(at)));
     }
 
-    pub(super) fn arrive_at_pod(&mut self, site: usize) {
+    pub(super) fn arrive_at_pod(&mut self, at: Place) {
         let now = self.now;
-        let here = &mut self.sites[site];
+        let here = self.slot(at);
         let blocked = here.link.stalled.1.max(here.paused);
         if blocked > now && here.link.up {
-            return self.queue.push(blocked, Event::Wake(Line::In(site)));
+            return self.queue.push(blocked, Event::Wake(Line::In(at)));
         }
         let Some(Parcel { stanza, .. }) = here.link.into.pop(now) else { return };
         if here.link.hole || here.process.is_none() {
             return;
         }
-        self.trace.line(now, || format!("site {site} reads  {}", show(&stanza)));
+        self.trace.line(now, || format!("{at} reads  {}", show(&stanza)));
         let head = &stanza.head;
         if head.kind == Kind::Iq
             && (is_type(&stanza, "result") || is_type(&stanza, "error"))
             && head.id.as_deref().is_some_and(|id| id.starts_with("ping"))
         {
-            if !self.step(site, Step::Evidence) {
+            if !self.step(at, Step::Evidence) {
                 return;
             }
-            if self.sites[site].paused > now {
+            if let (Some(until), Some(pid)) = (self.paused(at), self.process(at).map(|process| process.pid)) {
                 // It stands still with this in its hands.
-                let number = self.sites[site].process.as_ref().map_or(0, |process| process.number);
-                let at = self.sites[site].paused;
-                return self.queue.push(at, Event::Input(site, number, Box::new(Input::Stanza(stanza))));
+                return self.queue.push(until, Event::Input(pid, Box::new(Input::Stanza(stanza))));
             }
-            self.answered_ping(site, &stanza);
+            self.answered_ping(at, &stanza);
         } else if head.kind == Kind::Message && is_type(&stanza, "groupchat") {
-            self.arrived(site, &stanza);
+            self.arrived(at.site, &stanza);
         }
-        self.input(site, Input::Stanza(stanza));
+        self.input(at, Input::Stanza(stanza));
     }
 
     /// A user's message reached the pod.
@@ -246,7 +259,7 @@ impl World {
     }
 
     /// Looks at what the pod wrote: pings are counted, refusals noted. Returns its place on its path.
-    fn wrote(&mut self, site: usize, stanza: &warren_xmpp::Stanza) -> u64 {
+    fn wrote(&mut self, at: Place, stanza: &warren_xmpp::Stanza) -> u64 {
         let head = &stanza.head;
         let to_user = head.to.as_ref().and_then(Domain::of).is_some_and(|to| !to.is_component());
         if head.kind == Kind::Message
@@ -258,24 +271,24 @@ impl World {
             said.refused += 1;
         }
         let Some(to) = head.to.as_ref().and_then(Domain::of) else {
-            self.history.broken.push(format!("site {site} wrote to nobody: {}", show(stanza)));
+            self.history.broken.push(format!("{at} wrote to nobody: {}", show(stanza)));
             return 0;
         };
-        let (connection, ping) = (self.sites[site].link.connection, is_path_ping(stanza));
-        let ledger = self.ledgers.entry((site, to)).or_default();
+        let (connection, ping) = (self.slot(at).link.connection, is_path_ping(stanza));
+        let ledger = self.ledgers.entry((at.site, to)).or_default();
         ledger.wrote(ping.then(|| head.id.clone()).flatten(), connection)
     }
 
     /// The link stands still in one direction.
-    pub(super) fn stall_link(&mut self, site: usize, out: bool) {
+    pub(super) fn stall_link(&mut self, at: Place, out: bool) {
         let until = self.now + self.rng.range(1, 15) * SEC;
-        let stalled = &mut self.sites[site].link.stalled;
+        let stalled = &mut self.slot(at).link.stalled;
         if out {
             stalled.0 = until;
         } else {
             stalled.1 = until;
         }
-        self.disturb(site, None);
+        self.disturb(at.site, None);
     }
 }
 

@@ -2,10 +2,13 @@
 
 mod act;
 mod client;
+mod declare;
 mod end;
 mod fire;
 mod ledger;
 mod link;
+mod member;
+mod process;
 mod queue;
 mod s2s;
 mod server;
@@ -22,7 +25,7 @@ use warren_xmpp::Stanza;
 use crate::breakage::Breakage;
 use crate::fault::{Armed, Tally};
 use crate::history::{History, Token};
-use crate::names::{Domain, Micros, SITES};
+use crate::names::{Domain, MS, Micros, Place, SITES};
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::trace::Trace;
@@ -119,7 +122,8 @@ impl World {
                 break;
             }
             self.now = self.now.max(at);
-            self.events += 1;
+            // Beats go on when nothing happens.
+            self.events += u64::from(!matches!(event, Event::Beat(_) | Event::Ask(..) | Event::Told(..)));
             if self.events > MANY {
                 self.history.broken.push("it does not end".to_owned());
                 break;
@@ -136,7 +140,11 @@ impl World {
     fn begin(&mut self) {
         for site in 0..SITES {
             self.declare(site);
-            self.start(site);
+            for at in Place::of(site) {
+                // Not all at once, and any of them first.
+                let wait = if site == 0 { self.rng.range(0, 1500) * MS } else { 0 };
+                self.after(wait, Event::Start(at));
+            }
         }
         for user in 0..self.plan.users.len() {
             let at = self.rng.range(500_000, 6_000_000);
@@ -153,18 +161,22 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Wake(line) => self.wake(line),
-            Event::Tick(site, process) => self.tick(site, process),
-            Event::Pump(site, process) => self.pump(site, process),
-            Event::Store(site, process, what) => self.store_event(site, process, what),
-            Event::Read(site, process, what) => self.read(site, process, what),
-            Event::Input(site, process, input) => self.late_input(site, process, *input),
-            Event::Start(site) => self.start(site),
-            Event::Connect(site, process) => self.connect(site, process),
-            Event::LinkDown(site, process, connection) => self.link_down(site, process, connection),
-            Event::Cut(site, connection) => self.cut_connection(site, connection),
+            Event::Tick(pid) => self.tick(pid),
+            Event::Pump(pid) => self.pump(pid),
+            Event::Store(pid, what) => self.store_event(pid, what),
+            Event::Orphan(site, tx, done) => self.orphan(site, tx, done),
+            Event::Read(pid, what) => self.read(pid, what),
+            Event::Input(pid, input) => self.late_input(pid, *input),
+            Event::Start(at) => self.start(at),
+            Event::Connect(pid) => self.connect(pid),
+            Event::LinkDown(pid, connection) => self.link_down(pid, connection),
+            Event::Cut(at, connection) => self.cut_connection(at, connection),
+            Event::Beat(pid) => self.beat(pid),
+            Event::Ask(pid, me, ask) => self.asked(pid, me, ask),
+            Event::Told(pid, told) => self.told(pid, told),
             Event::Handshake(from, to, life) => self.handshake(from, to, life),
             Event::ResetWire(a, b, resend) => self.reset_streams(a, b, resend),
-            Event::Crash(site) => self.crash_if_up(site),
+            Event::Crash(at) => self.crash_if_up(at),
             Event::Snapshot(site) => self.snapshot(site),
             Event::LoseTail(site) => self.lose_tail(site),
             Event::Act(client) => self.act(client),
@@ -178,8 +190,8 @@ impl World {
 
     fn wake(&mut self, line: Line) {
         match line {
-            Line::Out(site) => self.arrive_at_server(site),
-            Line::In(site) => self.arrive_at_pod(site),
+            Line::Out(at) => self.arrive_at_server(at),
+            Line::In(at) => self.arrive_at_pod(at),
             Line::S2s(from, to) => self.arrive_over_s2s(from, to),
             Line::Up(client) => self.arrive_from_client(client),
             Line::Down(client) => self.arrive_at_client(client),
@@ -190,9 +202,10 @@ impl World {
         self.queue.push(self.now + wait, event);
     }
 
-    /// Time as the processes of a site know it.
-    fn clock(&self, site: usize) -> Now {
-        let wall = BEGIN.saturating_add(self.now / 1000).saturating_add_signed(self.sites[site].wall);
+    /// Time as the processes of a pod know it.
+    fn clock(&self, at: Place) -> Now {
+        let off = self.sites[at.site].pods[at.pod].wall;
+        let wall = BEGIN.saturating_add(self.now / 1000).saturating_add_signed(off);
         Now { mono: Duration::from_micros(self.now), wall: UnixMs(wall) }
     }
 

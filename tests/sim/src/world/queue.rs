@@ -7,18 +7,19 @@ use jid::BareJid;
 use warren_model::{RoomId, Seq};
 use warren_pod::Input;
 use warren_room::ReadId;
-use warren_store::{CommitError, TxId};
+use warren_store::{CommitError, Incarnation, TxId};
 
 use super::Parcel;
-use crate::names::{Domain, Micros};
+use super::member::{Ask, Told};
+use crate::names::{Domain, Micros, Place};
 
 /// A way on which order is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     /// Component link, pod to server.
-    Out(usize),
+    Out(Place),
     /// Component link, server to pod.
-    In(usize),
+    In(Place),
     /// Between servers.
     S2s(Domain, Domain),
     /// Client to server.
@@ -45,22 +46,35 @@ pub(crate) enum Wanted {
     Page { room: RoomId, read: ReadId, after: Seq, max: usize },
 }
 
-/// Anything that happens. Sites come with the number of the process, so that nothing reaches the next one.
+/// A process: what was meant for it never reaches the next one in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pid {
+    pub at: Place,
+    /// Over all processes of the site.
+    pub number: u64,
+}
+
+/// Anything that happens.
 #[derive(Debug)]
 pub(crate) enum Event {
     Wake(Line),
-    Tick(usize, u64),
-    Pump(usize, u64),
-    Store(usize, u64, Commit),
-    Read(usize, u64, Wanted),
-    Input(usize, u64, Box<Input>),
-    Start(usize),
-    Connect(usize, u64),
-    LinkDown(usize, u64, u64),
-    Cut(usize, u64),
+    Tick(Pid),
+    Pump(Pid),
+    Store(Pid, Commit),
+    /// A commit whose process has died meets its end.
+    Orphan(usize, TxId, bool),
+    Read(Pid, Wanted),
+    Input(Pid, Box<Input>),
+    Start(Place),
+    Connect(Pid),
+    LinkDown(Pid, u64),
+    Cut(Place, u64),
+    Beat(Pid),
+    Ask(Pid, Incarnation, Ask),
+    Told(Pid, Told),
     Handshake(Domain, Domain, u64),
     ResetWire(usize, usize, bool),
-    Crash(usize),
+    Crash(Place),
     Snapshot(usize),
     LoseTail(usize),
     Act(usize),

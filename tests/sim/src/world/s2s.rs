@@ -7,7 +7,7 @@ use warren_xmpp::ErrorType;
 
 use super::queue::{Channel, Event, Line};
 use super::{Parcel, World};
-use crate::names::{Domain, MS, Micros, SEC, SERVERS, SITES};
+use crate::names::{Domain, MS, Micros, Place, SEC, SERVERS, SITES};
 use crate::plan::Flavour;
 use crate::stanza::{body_token, bounce, is_groupchat, token};
 
@@ -241,12 +241,12 @@ impl World {
     }
 
     /// An answer to one of a component's pings reached it.
-    pub(super) fn answered_ping(&mut self, site: usize, stanza: &warren_xmpp::Stanza) {
+    pub(super) fn answered_ping(&mut self, at: Place, stanza: &warren_xmpp::Stanza) {
         let head = &stanza.head;
-        let connection = self.sites[site].link.connection;
+        let connection = self.slot(at).link.connection;
         if let (Some("result"), Some(id), Some(domain)) =
             (head.type_.as_deref(), head.id.as_deref(), head.from.as_ref().and_then(Domain::of))
-            && let Some(ledger) = self.ledgers.get_mut(&(site, domain))
+            && let Some(ledger) = self.ledgers.get_mut(&(at.site, domain))
         {
             ledger.answered(id, connection);
         }

@@ -3,12 +3,12 @@
 use warren_model::Seq;
 use warren_pod::Input;
 use warren_room::WINDOW;
-use warren_store::{CommitError, Completion, Resolved, Step as Lane, Window};
+use warren_store::{CommitError, Completion, Resolved, Step as Lane, TxId, Window};
 
 use super::World;
-use super::queue::{Commit, Event, Wanted};
+use super::queue::{Commit, Event, Pid, Wanted};
 use crate::fault::Step;
-use crate::names::{Micros, SEC};
+use crate::names::{Micros, Place, SEC};
 
 /// Foreign ids that a load reads at most, as the shell does.
 const KEYS: usize = 10_000;
@@ -26,23 +26,22 @@ pub(crate) enum Fate {
 
 impl World {
     /// Hands the next group to the store, if it can take one.
-    pub(super) fn drive_store(&mut self, site: usize) {
+    pub(super) fn drive_store(&mut self, at: Place) {
         loop {
             let wait = self.rng.range(300, 4000);
-            let here = &mut self.sites[site];
-            let Some(process) = &mut here.process else { return };
+            let reachable = self.cut_off(at).is_none();
+            let here = &mut self.sites[at.site];
+            let Some(process) = &mut here.pods[at.pod].process else { return };
+            let pid = process.pid;
             if process.busy {
                 return;
             }
             let mut told = Vec::new();
             match process.queue.next(&mut told) {
                 Lane::Idle => {
-                    if let Some(paths) = process.trim.take() {
-                        let mut durable = here.store.durable().clone();
+                    if let Some(paths) = process.trim.take().filter(|_| reachable) {
                         // After an error it is simply repeated with the next beat.
-                        if durable.trim_batches(process.own.lane, &paths).is_ok() {
-                            here.store.restore(durable);
-                        }
+                        here.store.trim_batches(process.lane, &paths).ok();
                     }
                     if told.is_empty() {
                         return;
@@ -52,36 +51,37 @@ impl World {
                     let Ok(tx) = here.store.submit(lane, process.known, work.to_vec()) else {
                         return self.history.broken.push("two commits on one lane".to_owned());
                     };
-                    process.busy = true;
-                    let number = process.number;
-                    if !self.step(site, Step::Submit) {
+                    (process.tx, process.busy) = (Some(tx), true);
+                    if !self.step(at, Step::Submit) {
                         return;
                     }
-                    let slow = std::mem::take(&mut self.sites[site].slow.0);
-                    self.after(wait + slow, Event::Store(site, number, Commit::Decide(tx)));
+                    let slow = std::mem::take(&mut self.slot(at).slow.0);
+                    self.after(wait + slow, Event::Store(pid, Commit::Decide(tx)));
                 }
                 Lane::Resolve { .. } => {
-                    let Some(tx) = here.store.unresolved().next() else {
+                    let Some(tx) = process.tx else {
                         return self.history.broken.push("nothing to resolve".to_owned());
                     };
                     process.busy = true;
-                    let number = process.number;
-                    self.after(wait, Event::Store(site, number, Commit::Resolve(tx)));
+                    self.after(wait, Event::Store(pid, Commit::Resolve(tx)));
                 }
             }
-            self.complete(site, told);
+            self.complete(at, told);
         }
     }
 
-    pub(super) fn store_event(&mut self, site: usize, number: u64, what: Commit) {
-        if self.sites[site].running(number).is_none() {
+    pub(super) fn store_event(&mut self, pid: Pid, what: Commit) {
+        let at = pid.at;
+        if self.running(pid).is_none() {
             return;
         }
+        let (paused, unreachable) = (self.paused(at), self.cut_off(at));
         match what {
             Commit::Decide(tx) => {
                 let wait = self.rng.range(50, 1500);
-                let here = &mut self.sites[site];
-                let fate = here.fates.pop_front();
+                let unheard = [Fate::DoneUnheard, Fate::LostUnheard][usize::from(self.rng.percent(70))];
+                let here = &mut self.sites[at.site];
+                let fate = if unreachable.is_some() { Some(unheard) } else { here.pods[at.pod].fates.pop_front() };
                 let answer = match fate {
                     None => here.store.finish(tx),
                     Some(Fate::Abort) => here.store.abort(tx, "busy").map(Err),
@@ -90,68 +90,86 @@ impl World {
                 };
                 let Some(answer) = answer else { return };
                 if let Some(fate) = fate {
-                    self.trace.line(self.now, || format!("site {site}: commit {} {fate:?}", tx.0));
+                    self.trace.line(self.now, || format!("{at}: commit {} {fate:?}", tx.0));
                 }
                 if let Err(CommitError::Rejected { why, .. }) = &answer {
-                    self.history.broken.push(format!("the store of site {site} refuses: {why}"));
+                    self.history.broken.push(format!("the store refuses to {at}: {why}"));
                 }
-                if self.step(site, Step::Commit) {
-                    let slow = std::mem::take(&mut self.sites[site].slow.1);
-                    self.after(wait + slow, Event::Store(site, number, Commit::Answer(answer)));
+                // Of one whose answer was lost it is not known what became of it: it stays.
+                let unknown = matches!(answer, Err(CommitError::Unknown(_)));
+                if let Some(process) = self.running(pid).filter(|_| !unknown) {
+                    process.tx = None;
+                }
+                if self.step(at, Step::Commit) {
+                    let slow = std::mem::take(&mut self.slot(at).slow.1);
+                    self.after(wait + slow, Event::Store(pid, Commit::Answer(answer)));
                 }
             }
-            Commit::Answer(..) | Commit::Resolve(_) if self.sites[site].paused > self.now => {
-                self.queue.push(self.sites[site].paused, Event::Store(site, number, what));
+            Commit::Answer(..) | Commit::Resolve(_) if paused.is_some() => {
+                self.queue.push(paused.unwrap_or_default(), Event::Store(pid, what));
+            }
+            Commit::Resolve(_) if unreachable.is_some() => {
+                self.queue.push(unreachable.unwrap_or_default(), Event::Store(pid, what));
             }
             Commit::Answer(answer) => {
                 let mut told = Vec::new();
-                if let Some(process) = self.sites[site].running(number) {
+                if let Some(process) = self.running(pid) {
                     process.busy = false;
                     process.known = answer.clone().unwrap_or(process.known);
                     process.queue.answered(answer, &mut told);
                 }
-                self.answered(site, told);
+                self.answered(pid, told);
             }
             Commit::Resolve(tx) => {
                 let mut told = Vec::new();
-                let here = &mut self.sites[site];
-                let Some(resolved) = here.store.resolve(tx) else { return };
-                if let Some(process) = here.running(number) {
-                    process.busy = false;
+                let Some(resolved) = self.sites[at.site].store.resolve(tx) else { return };
+                if let Some(process) = self.running(pid) {
+                    (process.tx, process.busy) = (None, false);
                     if let Resolved::Done(batch) = resolved {
                         process.known = batch;
                     }
                     process.queue.resolved(resolved, &mut told);
                 }
-                self.answered(site, told);
+                self.answered(pid, told);
             }
         }
     }
 
-    fn answered(&mut self, site: usize, told: Vec<Completion>) {
+    fn answered(&mut self, pid: Pid, told: Vec<Completion>) {
         let any = !told.is_empty();
-        self.complete(site, told);
-        if !any || self.step(site, Step::Release) {
-            self.settle(site);
+        self.complete(pid.at, told);
+        if self.running(pid).is_some() && (!any || self.step(pid.at, Step::Release)) {
+            self.settle(pid.at);
         }
     }
 
-    fn complete(&mut self, site: usize, told: Vec<Completion>) {
+    fn complete(&mut self, at: Place, told: Vec<Completion>) {
         for completion in told {
-            self.trace.line(self.now, || format!("site {site}: {completion:?}"));
-            self.input(site, Input::Store(completion));
+            self.trace.line(self.now, || format!("{at}: {completion:?}"));
+            self.input(at, Input::Store(completion));
         }
+    }
+
+    /// Whoever sent a commit has died: it happens or not, and nobody hears of it.
+    pub(super) fn orphan(&mut self, site: usize, tx: TxId, done: bool) {
+        let store = &mut self.sites[site].store;
+        if done {
+            store.finish(tx);
+        } else {
+            store.abort(tx, "gone");
+        }
+        // If it was decided before, nobody asks any more.
+        store.resolve(tx);
     }
 
     /// Reads what is durable now; the answer comes a little later.
-    pub(super) fn read(&mut self, site: usize, number: u64, wanted: Wanted) {
+    pub(super) fn read(&mut self, pid: Pid, wanted: Wanted) {
         let wait: Micros = self.rng.range(100, 2000);
-        let fails = self.faults_on && self.rng.percent(2);
-        let here = &mut self.sites[site];
-        if here.running(number).is_none() {
+        let fails = self.faults_on && (self.rng.percent(2) || self.cut_off(pid.at).is_some());
+        if self.running(pid).is_none() {
             return;
         }
-        let durable = here.store.durable();
+        let durable = self.sites[pid.at.site].store.durable();
         let busy = "busy".to_owned();
         let input = match wanted {
             Wanted::Room(jid) if fails => Input::Loaded(jid, Err(busy)),
@@ -162,7 +180,7 @@ impl World {
             Wanted::Page { room, read, .. } if fails => Input::Page(room, read, Err(busy)),
             Wanted::Page { room, read, after, max } => Input::Page(room, read, Ok(durable.page(room, after, max))),
         };
-        self.after(wait, Event::Input(site, number, Box::new(input)));
+        self.after(wait, Event::Input(pid, Box::new(input)));
     }
 
     /// Keeps the state of the store for a restore.
@@ -180,15 +198,18 @@ impl World {
 
     /// A fail-over of the database: the process dies, and the newest rows are gone.
     pub(super) fn lose_tail(&mut self, site: usize) {
-        if self.sites[site].process.is_none() {
+        if self.serving(site).is_none() {
             return self.after(SEC, Event::LoseTail(site));
         }
-        self.crash(site);
+        for at in Place::of(site) {
+            self.crash(at);
+        }
         let keep = self.rng.index(self.sites[site].snapshots.len());
         let here = &mut self.sites[site];
         let Some(earlier) = here.snapshots.get(keep).cloned() else { return };
         let old = super::end::log(here.store.durable(), site);
         here.store.restore(earlier);
+        here.view = None;
         let head = super::end::log(here.store.durable(), site).last().map_or(Seq(0), |entry| Seq(entry.seq));
         let lost: Vec<_> = old.into_iter().filter(|entry| entry.seq > head.0).collect();
         self.trace
