@@ -21,11 +21,15 @@ pub enum Breakage {
     ChainIgnored,
     /// A pod acts although its lease is over.
     NoLease,
+    /// The store takes commits on lanes that are closed.
+    FenceOff,
+    /// The store takes what was decided under an old epoch of its shard.
+    EpochCheckOff,
 }
 
 impl Breakage {
     /// All that must be found.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::BarrierOff,
         Self::InputsNotKept,
         Self::WatermarkMovedOnWrite,
@@ -35,6 +39,8 @@ impl Breakage {
         Self::JoinNotReplayed,
         Self::ChainIgnored,
         Self::NoLease,
+        Self::FenceOff,
+        Self::EpochCheckOff,
     ];
 
     /// On the command line.
@@ -49,6 +55,8 @@ impl Breakage {
             Self::JoinNotReplayed => "join-not-replayed",
             Self::ChainIgnored => "chain-ignored",
             Self::NoLease => "no-lease",
+            Self::FenceOff => "fence-off",
+            Self::EpochCheckOff => "epoch-check-off",
         }
     }
 
@@ -67,6 +75,14 @@ impl Breakage {
                 dedup_off: breakage == Some(Self::DedupOff),
                 join_not_replayed: breakage == Some(Self::JoinNotReplayed),
             },
+        }
+    }
+
+    /// As the store knows it.
+    pub fn store(breakage: Option<Self>) -> warren_store::Breakage {
+        warren_store::Breakage {
+            lane_fence_off: breakage == Some(Self::FenceOff),
+            epoch_check_off: breakage == Some(Self::EpochCheckOff),
         }
     }
 

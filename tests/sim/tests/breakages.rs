@@ -66,3 +66,8 @@ fn chain_ignored() {
 fn no_lease() {
     found(Breakage::NoLease);
 }
+
+#[test]
+fn fence_off() {
+    found(Breakage::FenceOff);
+}

@@ -8,6 +8,7 @@ use warren_model::{
 use warren_store::{Faulty, Incarnation, Model, Work};
 
 use super::World;
+use crate::breakage::Breakage;
 use crate::names::{Domain, Place, room};
 
 fn object(kind: ObjectKind, name: &str, body: Body) -> Work {
@@ -55,6 +56,7 @@ impl World {
         if let Err(error) = model.commit(own.lane, &objects) {
             self.history.broken.push(format!("the declarations are not taken: {error}"));
         }
+        model.break_on_purpose(Breakage::store(self.breakage));
         self.sites[site].store = Faulty::new(model);
     }
 }

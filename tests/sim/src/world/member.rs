@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use warren_mesh::{Dead, Known, Lease, Observed, Round, Step, plan};
+use warren_mesh::single::{Known, Step, plan};
+use warren_mesh::{Dead, Lease, Observed, Round};
 use warren_model::{Epoch, Lane, UnixMs};
 use warren_shard::Epochs;
 use warren_store::{Assignment, Claim, Cluster, Incarnation, Join, PodState, TakeOver, Thing, View};
