@@ -34,11 +34,21 @@ pub enum Fault {
     Freeze,
     /// The store cannot be reached for longer than leases last, by one pod or by all.
     Away,
+    /// A pod is told to end in good order.
+    Drain,
+    /// Sessions between pods are cut.
+    MeshCut,
+    /// They carry nothing, in one direction or both, and nobody is told.
+    MeshMute,
+    /// They become slow.
+    MeshSlow,
+    /// They are cut, and the address of a pod that lives refuses.
+    MeshRefuse,
 }
 
 impl Fault {
     /// All.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Crash,
         Self::Cut,
         Self::Hole,
@@ -53,7 +63,17 @@ impl Fault {
         Self::Clock,
         Self::Freeze,
         Self::Away,
+        Self::Drain,
+        Self::MeshCut,
+        Self::MeshMute,
+        Self::MeshSlow,
+        Self::MeshRefuse,
     ];
+
+    /// Whether it needs several pods.
+    fn needs_pods(self) -> bool {
+        matches!(self, Self::Drain | Self::MeshCut | Self::MeshMute | Self::MeshSlow | Self::MeshRefuse)
+    }
 }
 
 /// Where a message of a site is.
@@ -69,11 +89,13 @@ pub enum Step {
     Send,
     /// An answer to a ping is about to be read.
     Evidence,
+    /// Rooms are moved to another pod: they are at rest, the store has moved them, the pod hears of it.
+    Move,
 }
 
 impl Step {
     /// All.
-    pub const ALL: [Self; 5] = [Self::Submit, Self::Commit, Self::Release, Self::Send, Self::Evidence];
+    pub const ALL: [Self; 6] = [Self::Submit, Self::Commit, Self::Release, Self::Send, Self::Evidence, Self::Move];
 }
 
 /// Combinations.
@@ -106,10 +128,12 @@ pub fn deal(seed: u64, count: usize, rng: &mut Rng, begin: Micros, end: Micros) 
             let mut cells: Vec<usize> = (0..CELLS).collect();
             Rng::new(deck ^ 0x00de_ca5e).shuffle(&mut cells);
             let cell = cells[usize::try_from(place).unwrap_or_default()];
+            let (fault, step) = (Fault::ALL[cell / Step::ALL.len()], Step::ALL[cell % Step::ALL.len()]);
             let site = rng.index(SITES);
+            let site = if fault.needs_pods() || step == Step::Move { 0 } else { site };
             Armed {
-                fault: Fault::ALL[cell / Step::ALL.len()],
-                step: Step::ALL[cell % Step::ALL.len()],
+                fault,
+                step,
                 site,
                 after: rng.range(begin, end),
                 skip: rng.below(4),
@@ -176,7 +200,7 @@ mod tests {
     #[test]
     fn every_combination_comes_equally_often() {
         let mut tally = Tally::default();
-        for seed in 0..70 {
+        for seed in 0..114 {
             for armed in deal(seed, 10, &mut Rng::new(seed), 0, 10) {
                 tally.count(armed.fault, armed.step);
             }

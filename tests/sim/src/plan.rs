@@ -52,7 +52,7 @@ pub struct Plan {
 }
 
 /// Faults that a seed arms.
-pub const FAULTS: usize = 11;
+pub const FAULTS: usize = 12;
 
 impl Plan {
     /// Draws it.

@@ -40,6 +40,7 @@ impl World {
         self.faults_on = false;
         self.heal_wires();
         for site in 0..SITES {
+            self.sites[site].ways.clear();
             for at in Place::of(site) {
                 let here = self.slot(at);
                 here.fates.clear();
@@ -81,8 +82,8 @@ impl World {
         for site in 0..SITES {
             self.history.sites[site].log = log(self.sites[site].store.durable(), site);
             self.history.sites[site].quiet = self.quiet(site);
-            let serving = self.serving(site).and_then(|process| process.pod.as_ref());
-            let roster = serving.and_then(|pod| pod.room(&room(site))).map(warren_room::Room::roster);
+            let owner = self.owner(site);
+            let roster = owner.and_then(|process| process.pod.room(&room(site))).map(warren_room::Room::roster);
             self.history.sites[site].roster = roster
                 .unwrap_or_default()
                 .into_iter()
@@ -121,28 +122,39 @@ impl World {
         }
     }
 
-    /// The process that has the rooms of a site.
-    pub(super) fn serving(&self, site: usize) -> Option<&Process> {
-        let processes = self.sites[site].pods.iter().filter_map(|slot| slot.process.as_ref());
-        // One that was replaced may not know it yet.
-        processes
-            .filter(|process| process.pod.is_some())
-            .max_by_key(|process| process.epochs.of(Shard::of(&room(site))))
+    /// The process that decides for the room of a site.
+    pub(super) fn owner(&mut self, site: usize) -> Option<&Process> {
+        if !self.sites[site].is_shared() {
+            return self.sites[site].pods[0].process.as_ref();
+        }
+        let view = self.view(site);
+        let shard = usize::try_from(Shard::of(&room(site)).0).ok()?;
+        self.sites[site].by_incarnation(view.shards.get(shard)?.0?)
     }
 
-    fn quiet(&self, site: usize) -> Result<(), String> {
+    fn quiet(&mut self, site: usize) -> Result<(), String> {
+        let link = self.view(site).links.get(&super::member::link(site)).and_then(|(owner, _)| *owner);
+        let owner = self.owner(site).map(|process| process.incarnation);
         let here = &self.sites[site];
-        let Some(process) = self.serving(site) else { return Err("no process".into()) };
-        let Some(pod) = &process.pod else { return Err("it stands by".into()) };
-        let queued = pod.egress().queued_bytes();
-        match () {
-            () if here.component() != Some(process.pid.at.pod) => Err("no link".into()),
-            () if pod.room(&room(site)).is_none() => Err("the room is not loaded".into()),
-            () if !process.queue.is_empty() => Err("works are not committed".into()),
-            () if pod.uncommitted_bytes() > 0 => Err("inputs are not committed".into()),
-            () if queued > 0 => Err(format!("{queued} bytes are not written")),
-            () => Ok(()),
+        let Some(owner) = owner.and_then(|owner| here.by_incarnation(owner)) else { return Err("no owner".into()) };
+        let Some(component) = here.component() else { return Err("no link".into()) };
+        let connected = here.pods[component].process.as_ref().map(|process| process.incarnation);
+        if here.is_shared() && link != connected {
+            return Err("the link is not with its owner".into());
         }
+        if owner.pod.room(&room(site)).is_none() {
+            return Err("the room is not loaded".into());
+        }
+        for process in here.pods.iter().filter_map(|slot| slot.process.as_ref()) {
+            let (at, queued) = (process.pid.at, process.pod.egress().queued_bytes());
+            match () {
+                () if !process.queue.is_empty() => return Err(format!("{at}: works are not committed")),
+                () if process.pod.uncommitted_bytes() > 0 => return Err(format!("{at}: inputs are not committed")),
+                () if queued > 0 => return Err(format!("{at}: {queued} bytes are not written")),
+                () => {}
+            }
+        }
+        Ok(())
     }
 }
 

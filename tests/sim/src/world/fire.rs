@@ -41,6 +41,12 @@ impl World {
             Fault::Stall => self.stall(at, step),
             Fault::Freeze => self.freeze(at),
             Fault::Away => self.away(at),
+            Fault::Drain => {
+                if let Some(pid) = self.process(at).map(|process| process.pid) {
+                    self.after(0, Event::Drain(pid));
+                }
+            }
+            Fault::MeshCut | Fault::MeshMute | Fault::MeshSlow | Fault::MeshRefuse => self.between_pods(at, fault),
             Fault::Abort => {
                 let count = self.rng.range(1, 4);
                 self.slot(at).fates.extend((0..count).map(|_| Fate::Abort));
@@ -85,14 +91,19 @@ impl World {
             Step::Submit => self.slot(at).slow.0 = length,
             Step::Commit => self.slot(at).slow.1 = length,
             Step::Release => self.stand_still(at, length),
+            Step::Move => self.stand_still(at, length),
             Step::Send => self.stall_link(at, true),
             Step::Evidence => self.stall_link(at, false),
         }
     }
 
     fn stand_still(&mut self, at: Place, length: Micros) {
-        self.slot(at).paused = self.now + length;
-        self.trouble(at.site);
+        let now = self.now;
+        let slot = self.slot(at);
+        (slot.paused_since, slot.paused) = (now, now + length);
+        if slot.link.up {
+            self.trouble(at.site);
+        }
         self.disturb(at.site, None);
     }
 

@@ -60,7 +60,7 @@ impl World {
     /// The handshake is done.
     pub(super) fn connect(&mut self, pid: Pid) {
         let at = pid.at;
-        if self.running(pid).is_none_or(|process| process.pod.is_none()) || self.slot(at).link.up {
+        if self.running(pid).is_none_or(|process| !process.pod.has_link()) || self.slot(at).link.up {
             return;
         }
         if let Some(until) = self.paused(at) {
@@ -69,8 +69,8 @@ impl World {
         if !self.acts(pid) {
             return self.after(SEC / 4, Event::Connect(pid));
         }
-        if !self.is_open(pid) {
-            self.history.broken.push(format!("{at} was closed and takes the link"));
+        if !self.owns_link(pid) {
+            self.history.broken.push(format!("{at} takes the link, which is another one's"));
         }
         // Whoever is the component already is thrown out.
         if let Some(pod) = self.sites[at.site].component() {
@@ -101,6 +101,27 @@ impl World {
                 self.route(at.site, parcel);
             }
         }
+    }
+
+    /// Whether the store says so. A pod that others were sure to be dead has not heard of it yet.
+    fn owns_link(&mut self, pid: Pid) -> bool {
+        let Some(me) = self.running(pid).filter(|process| process.member.is_some()).map(|p| p.incarnation) else {
+            return true;
+        };
+        let site = pid.at.site;
+        let owner = self.view(site).links.get(&super::member::link(site)).and_then(|(owner, _)| *owner);
+        owner == Some(me) || self.sites[site].suspected.contains(&me)
+    }
+
+    /// The pod ends its stream: what was sent before in either direction still arrives.
+    pub(super) fn close_link(&mut self, at: Place) {
+        if !std::mem::replace(&mut self.slot(at).link.up, false) {
+            return;
+        }
+        self.trace.line(self.now, || format!("{at}: ends its stream"));
+        self.trouble(at.site);
+        self.disturb(at.site, None);
+        self.input(at, Input::LinkDown);
     }
 
     /// A cut: the pod hears of it, and connects again after a while.
@@ -147,10 +168,12 @@ impl World {
             return self.queue.push(until, Event::Pump(pid));
         }
         process.pumping = false;
-        // What is read next makes room.
-        let Some(pod) = process.pod.as_mut().filter(|pod| !full && pod.ready()) else { return };
+        if full || !process.pod.ready() {
+            // What is read next makes room.
+            return;
+        }
         let mut bytes = Vec::new();
-        pod.write(&mut bytes, max, now);
+        process.pod.write(&mut bytes, max, now);
         self.trace.bytes(&bytes);
         let alive = self.written(at, &bytes);
         if alive {

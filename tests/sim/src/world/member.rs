@@ -1,35 +1,64 @@
-//! How the pods of a site share a store: beats, standing by, taking over. What they ask the store takes time, may not
-//! get there, and its answer may be lost.
+//! How the pods of a site share a store: what `mesh::Member` wants is asked of the store, which takes time, may not get
+//! there, and whose answer may be lost; and what it says goes to the pod.
 
-use std::collections::VecDeque;
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use warren_mesh::single::{Known, Step, plan};
-use warren_mesh::{Dead, Lease, Observed, Round};
-use warren_model::{Epoch, Lane, UnixMs};
-use warren_shard::Epochs;
-use warren_store::{Assignment, Claim, Cluster, Incarnation, Join, PodState, TakeOver, Thing, View};
+use warren_mesh::{Did, Input as News, Member as Membership, PodSeen, Step as Change, Todo, View};
+use warren_model::{Epoch, Lane, Path, Shard, Thing, UnixMs};
+use warren_pod::Input;
+use warren_store::{Assignment, Claim, Cluster, Incarnation, Join, Moved, PodRow, PodState, TakeOver};
 
 use super::World;
 use super::queue::{Event, Pid};
+use super::site::Process;
 use crate::breakage::Breakage;
-use crate::names::{MS, Micros, Place};
+use crate::fault::Step;
+use crate::names::{Domain, MS, Micros, Place, SEC};
 
 /// Who has not been heard of for so long is taken over.
 const TTL: Duration = Duration::from_secs(6);
+/// Who has been told to end and has not by then is killed.
+const GRACE: Micros = 30 * SEC;
 
-/// What a process knows of its right to act.
+/// One of several pods.
 pub(crate) struct Member {
-    pub lease: Lease,
-    /// Everything is ours.
-    owns: bool,
+    pub state: Membership,
+    /// When it is asked again what to do.
+    wake_at: Option<Micros>,
+    /// What is to be moved: to whom, and the epoch that was seen.
+    moves: BTreeMap<Thing, (Incarnation, Epoch)>,
+    /// Shards that come to rest, or have, until it is known what became of their move.
+    frozen: Vec<Shard>,
+    /// How many moves were tried.
+    tried: u64,
+    /// Open pods, as of the last view.
+    pub peers: BTreeSet<Incarnation>,
+    /// Pods that can be spoken to.
+    pub sessions: BTreeSet<Incarnation>,
+    /// Everything was handed over, or is about to be.
+    leaving: bool,
 }
 
 impl Member {
-    pub(crate) fn new(me: Incarnation) -> Self {
-        Self { lease: Lease::new(me, TTL), owns: false }
+    pub(crate) fn new(me: Incarnation, site: usize) -> Self {
+        Self {
+            state: Membership::new(me, TTL, vec![link(site)]),
+            wake_at: None,
+            moves: BTreeMap::new(),
+            frozen: Vec::new(),
+            tried: 0,
+            peers: BTreeSet::new(),
+            sessions: BTreeSet::new(),
+            leaving: false,
+        }
     }
+}
+
+/// The link of a site.
+pub(super) fn link(site: usize) -> Path {
+    Path::new(Domain::rooms(site).name(), "")
 }
 
 /// What a process wants of the store, on its way there.
@@ -38,40 +67,38 @@ pub(crate) enum Ask {
     /// A beat that was sent then.
     Beat(Micros),
     View,
-    Steps(Steps),
+    Change(Change),
+    Move(Vec<Claim>),
+    HandOver(Vec<Assignment>),
 }
 
-/// Transactions, one after the other.
-#[derive(Debug)]
-pub(crate) struct Steps {
-    ahead: VecDeque<Step>,
-    dead: Vec<Dead>,
-    /// What they were planned on.
-    view: Rc<View>,
-}
-
-/// What the store says, on its way back.
+/// What comes of it, on its way back.
 #[derive(Debug)]
 pub(crate) enum Told {
-    Round(Micros, Round),
-    View(Rc<View>),
-    Stepped(Steps),
-    /// After the last step.
-    Result(Rc<View>),
+    News(News),
+    Moved(Vec<Thing>, Vec<Moved>),
+    HandedOver(Vec<Moved>),
 }
 
-fn mono(at: Micros) -> Duration {
+pub(super) fn mono(at: Micros) -> Duration {
     Duration::from_micros(at)
 }
 
 fn micros(time: Duration) -> Micros {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+    u64::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
+fn seen(row: PodRow) -> PodSeen {
+    let PodRow { incarnation, name, address, beat, state } = row;
+    PodSeen { incarnation, name, address, beat, open: state == PodState::Open }
 }
 
 impl World {
     /// Enters a pod, which ends the one before it under its name. Returns its lane.
     pub(super) fn join(&mut self, at: Place, incarnation: Incarnation) -> Option<Lane> {
-        let join = Join { name: format!("pod-{}", at.pod).into(), incarnation, address: Box::default(), lanes: 1 };
+        // Names decide where things are placed: another seed, another placement.
+        let name = format!("muc-{}-{}", self.plan.seed, at.pod).into();
+        let join = Join { name, incarnation, address: "here".into(), lanes: 1 };
         let here = &mut self.sites[at.site];
         here.view = None;
         match here.store.cluster().join(&join) {
@@ -83,17 +110,131 @@ impl World {
         }
     }
 
-    /// A beat is due.
-    pub(super) fn beat(&mut self, pid: Pid) {
-        let paused = self.paused(pid.at);
-        let Some(member) = self.running(pid).and_then(|process| process.member.as_ref()) else { return };
-        let period = micros(member.lease.period());
-        if let Some(until) = paused {
-            return self.queue.push(until, Event::Beat(pid));
+    fn member(&mut self, pid: Pid) -> Option<&mut Member> {
+        self.running(pid).and_then(|process| process.member.as_mut())
+    }
+
+    /// Tells the member something.
+    pub(super) fn news(&mut self, pid: Pid, news: News) {
+        let now = mono(self.now);
+        if let Some(member) = self.member(pid) {
+            member.state.handle(news, now);
         }
-        self.after(period, Event::Beat(pid));
-        let sent = self.now;
-        self.want(pid, Ask::Beat(sent));
+    }
+
+    /// Does what the member wants, until it wants nothing.
+    pub(super) fn drive_member(&mut self, pid: Pid) {
+        loop {
+            let now = mono(self.now);
+            let Some(member) = self.member(pid) else { return };
+            let Some(todo) = member.state.poll(now) else { break };
+            match todo {
+                Todo::Beat => self.want(pid, Ask::Beat(self.now)),
+                Todo::ReadView => self.want(pid, Ask::View),
+                Todo::Do(Change::Move(moves)) => {
+                    let shards = moves.iter().filter_map(|(thing, ..)| match thing {
+                        Thing::Shard(shard) => Some(*shard),
+                        Thing::Link(_) => None,
+                    });
+                    let shards: Vec<Shard> = shards.collect();
+                    member.frozen.extend(&shards);
+                    member.moves.extend(moves.into_iter().map(|(thing, to, seen)| (thing, (to, seen))));
+                    self.trace.line(self.now, || format!("{}: freezes {} shards", pid.at, shards.len()));
+                    self.input(pid.at, Input::Freeze(shards));
+                }
+                Todo::Do(change) => self.want(pid, Ask::Change(change)),
+                Todo::Tell { view, moved } => self.tell(pid, &view, moved),
+                Todo::Closed if self.breakage == Some(Breakage::NoLease) => {}
+                Todo::Closed => return self.end(pid.at),
+            }
+        }
+        let now = self.now;
+        let Some(member) = self.member(pid) else { return };
+        let due = member.state.next_deadline(mono(now)).map(micros).map(|due| due.max(now));
+        if let Some(due) = due.filter(|due| member.wake_at.is_none_or(|at| *due < at)) {
+            member.wake_at = Some(due);
+            self.queue.push(due, Event::Member(pid));
+        }
+    }
+
+    /// The member has a deadline.
+    pub(super) fn wake_member(&mut self, pid: Pid) {
+        let (now, paused) = (self.now, self.paused(pid.at));
+        let Some(member) = self.member(pid).filter(|member| member.wake_at.is_some_and(|at| at <= now)) else { return };
+        member.wake_at = paused;
+        match paused {
+            Some(until) => self.queue.push(until, Event::Member(pid)),
+            None => self.drive_member(pid),
+        }
+    }
+
+    /// A view for the pod.
+    fn tell(&mut self, pid: Pid, view: &Arc<View>, moved: u64) {
+        let Some(process) = self.running(pid) else { return };
+        let me = process.incarnation;
+        let Some(member) = &mut process.member else { return };
+        member.peers = view.open().map(|pod| pod.incarnation).filter(|pod| *pod != me).collect();
+        // A move that was tried after this was read is in the next one.
+        let thaw = (moved == member.tried && member.moves.is_empty()).then(|| std::mem::take(&mut member.frozen));
+        self.input(pid.at, Input::View(view.clone()));
+        if let Some(thaw) = thaw.filter(|thaw| !thaw.is_empty() && self.running(pid).is_some()) {
+            // What was moved is not ours any more, and nobody minds that it stays.
+            self.input(pid.at, Input::Thaw(thaw));
+        }
+    }
+
+    /// Shards are at rest: now they may be moved.
+    pub(super) fn move_them(&mut self, pid: Pid, shards: &[Shard]) {
+        if !self.step(pid.at, Step::Move) {
+            return;
+        }
+        let Some(member) = self.member(pid) else { return };
+        let claims = shards.iter().filter_map(|shard| {
+            let thing = Thing::Shard(*shard);
+            let (to, seen) = member.moves.remove(&thing)?;
+            Some(Claim { assignment: Assignment { thing, to }, seen })
+        });
+        let claims: Vec<Claim> = claims.collect();
+        if !claims.is_empty() {
+            self.want(pid, Ask::Move(claims));
+        }
+    }
+
+    /// A pod is told to end: everything comes to rest first.
+    pub(super) fn drain(&mut self, pid: Pid) {
+        if let Some(until) = self.paused(pid.at) {
+            return self.queue.push(until, Event::Drain(pid));
+        }
+        let Some(process) = self.running(pid).filter(|process| !process.draining) else { return };
+        process.draining = true;
+        self.trace.line(self.now, || format!("{}: SIGTERM", pid.at));
+        self.after(GRACE, Event::Kill(pid));
+        self.input(pid.at, Input::Drain);
+    }
+
+    /// Everything is at rest: others get it.
+    pub(super) fn hand_over(&mut self, pid: Pid) {
+        if !self.step(pid.at, Step::Move) {
+            return;
+        }
+        let now = mono(self.now);
+        let Some(member) = self.member(pid).filter(|member| !member.leaving) else { return };
+        member.leaving = true;
+        let assign = member.state.handover(now).into_iter().map(|(thing, to)| Assignment { thing, to }).collect();
+        member.state.handle(News::Leaving, now);
+        self.want(pid, Ask::HandOver(assign));
+    }
+
+    /// Everything was handed over: it ends when nobody has to wait for it any more.
+    pub(super) fn leave(&mut self, pid: Pid, patience: u32) {
+        if let Some(until) = self.paused(pid.at) {
+            return self.queue.push(until, Event::Leave(pid, patience));
+        }
+        let Some(process) = self.running(pid) else { return };
+        if patience > 0 && process.pod.uncommitted_bytes() > 0 {
+            return self.after(50 * MS, Event::Leave(pid, patience - 1));
+        }
+        self.retire(pid.at);
     }
 
     fn want(&mut self, pid: Pid, ask: Ask) {
@@ -110,96 +251,138 @@ impl World {
 
     /// It arrives at the store. What was sent gets there although its sender stands still or dies.
     pub(super) fn asked(&mut self, pid: Pid, me: Incarnation, ask: Ask) {
-        let back = self.store_time();
-        let unheard = self.faults_on && self.rng.percent(1);
         let unreachable = self.cut_off(pid.at).is_some();
-        let now = self.clock(pid.at).wall;
+        let unheard = self.faults_on && self.rng.percent(1);
+        let wall = self.clock(pid.at).wall;
+        let site = pid.at.site;
         let told = match ask {
             Ask::Beat(sent) => {
-                let round = if unreachable { Round::Failed } else { self.store_beat(pid.at.site, me) };
-                let round = if unheard { Round::Failed } else { round };
-                Told::Round(sent, round)
+                let beaten = (!unreachable).then(|| self.store_beat(site, me, sent)).flatten().filter(|_| !unheard);
+                Told::News(beaten.unwrap_or(News::BeatFailed))
             }
-            _ if unreachable => return,
-            Ask::View => Told::View(self.view(pid.at.site)),
-            Ask::Steps(mut steps) => {
-                if let Some(step) = steps.ahead.pop_front() {
-                    self.store_step(pid, me, step, &steps, now);
-                }
-                if steps.ahead.is_empty() { Told::Result(self.view(pid.at.site)) } else { Told::Stepped(steps) }
+            Ask::View if unreachable || unheard => Told::News(News::ViewFailed),
+            Ask::View => Told::News(News::View(self.view(site))),
+            Ask::Change(_) if unreachable => Told::News(News::Did(Did::Failed)),
+            Ask::Change(change) => {
+                let did = self.store_change(pid, me, change, wall);
+                Told::News(News::Did(if unheard { Did::Failed } else { did }))
+            }
+            Ask::Move(claims) => {
+                let moved = if unreachable { Vec::new() } else { self.store_move(pid, me, &claims, wall) };
+                let things = claims.into_iter().map(|claim| claim.assignment.thing).collect();
+                Told::Moved(things, if unheard { Vec::new() } else { moved })
+            }
+            Ask::HandOver(_) if unreachable => Told::HandedOver(Vec::new()),
+            Ask::HandOver(assign) => {
+                let moved = self.store_hand_over(pid, me, &assign, wall);
+                Told::HandedOver(if unheard { Vec::new() } else { moved })
             }
         };
-        if !unheard || matches!(told, Told::Round(..)) {
-            self.after(back, Event::Told(pid, told));
-        }
+        // An answer that does not come is given up after a while.
+        let back = if unheard || (unreachable && self.rng.percent(50)) { 2 * SEC } else { self.store_time() };
+        self.after(back, Event::Told(pid, told));
     }
 
-    fn store_beat(&mut self, site: usize, me: Incarnation) -> Round {
+    fn store_beat(&mut self, site: usize, me: Incarnation, sent: Micros) -> Option<News> {
         let store = self.sites[site].store.cluster();
-        let alive = store.beat(me).and_then(|alive| if alive { store.pods().map(Some) } else { Ok(None) });
-        match alive {
-            Err(_) => Round::Failed,
-            Ok(None) => Round::Closed,
-            Ok(Some(pods)) => Round::Alive(
-                pods.into_iter()
-                    .filter(|pod| pod.state == PodState::Open)
-                    .map(|pod| Observed { incarnation: pod.incarnation, beat: pod.beat })
-                    .collect(),
-            ),
-        }
+        let alive = store.beat(me).ok()?;
+        let pods = store.pods().ok()?.into_iter().map(seen).collect();
+        Some(News::Beaten { sent: mono(sent), alive, pods })
     }
 
-    fn view(&mut self, site: usize) -> Rc<View> {
+    /// Who owns what.
+    pub(super) fn view(&mut self, site: usize) -> View {
         let here = &mut self.sites[site];
         let store = &mut here.store;
-        // Its beats may be old: nobody reads them here.
-        here.view.get_or_insert_with(|| Rc::new(store.cluster().view().unwrap_or_default())).clone()
+        let read = || {
+            let view = store.cluster().view().unwrap_or_default();
+            View {
+                pods: view.pods.into_iter().map(seen).collect(),
+                shards: view.shards.into_iter().map(|row| (row.owner, row.epoch)).collect(),
+                links: view.links.into_iter().map(|row| (row.link, (row.owner, row.epoch))).collect(),
+            }
+        };
+        here.view.get_or_insert_with(read).clone()
     }
 
-    /// One transaction.
-    fn store_step(&mut self, pid: Pid, me: Incarnation, step: Step, known: &Steps, now: UnixMs) {
-        let Steps { dead, view, .. } = known;
-        let shards = |owner: Option<Incarnation>, to: Incarnation| {
-            let of = view.shards.iter().filter(move |row| row.owner == owner);
-            of.map(move |row| (Assignment { thing: Thing::Shard(row.shard), to }, row.epoch))
-        };
-        let here = &mut self.sites[pid.at.site];
+    fn store_change(&mut self, pid: Pid, me: Incarnation, change: Change, now: UnixMs) -> Did {
+        let site = pid.at.site;
+        let here = &mut self.sites[site];
         here.view = None;
-        match step {
-            Step::TakeOver { from, heir } => {
-                let assign: Vec<_> = shards(Some(from), heir).map(|(assignment, _)| assignment).collect();
-                let beat = dead.iter().find(|dead| dead.incarnation == from).map(|dead| dead.beat);
+        match change {
+            Change::TakeOver { from, beat, assign } => {
+                let assign: Vec<_> = assign.into_iter().map(|(thing, to)| Assignment { thing, to }).collect();
+                let was_open = here.is_open(from);
                 let done = here.store.cluster().take_over_pod(from, beat, me, &assign, now);
                 self.trace.line(self.now, || {
                     let done = match &done {
-                        Ok(Ok(TakeOver::Done(moved))) => format!("{} shards", moved.len()),
+                        Ok(Ok(TakeOver::Done(moved))) => format!("{} things", moved.len()),
                         other => format!("{other:?}"),
                     };
-                    format!("{}: takes over {from} for {heir}: {done}", pid.at)
+                    format!("{}: takes over {from}, beat {beat:?}: {done}", pid.at)
                 });
-                if matches!(done, Ok(Ok(TakeOver::Done(_)))) {
-                    self.closed(pid.at.site, from);
+                match done {
+                    Ok(Ok(TakeOver::Done(_))) => {
+                        if was_open {
+                            self.closed(site, from);
+                        }
+                        Did::Changed
+                    }
+                    Ok(Ok(_)) => Did::Nothing,
+                    Ok(Err(_)) => Did::Closed,
+                    Err(_) => Did::Failed,
                 }
             }
-            Step::Claim => {
-                let claims: Vec<_> = shards(None, me).map(|(assignment, seen)| Claim { assignment, seen }).collect();
+            Change::Claim(claims) => {
+                let claims: Vec<_> = claims
+                    .into_iter()
+                    .map(|(thing, to, seen)| Claim { assignment: Assignment { thing, to }, seen })
+                    .collect();
                 let done = here.store.cluster().claim(me, &claims, now);
                 self.trace.line(self.now, || {
-                    format!("{}: claims: {:?}", pid.at, done.map(|done| done.map(|moved| moved.len())))
+                    format!("{}: claims: {:?}", pid.at, done.as_ref().map(|done| done.as_ref().map(Vec::len)))
                 });
+                match done {
+                    Ok(Ok(moved)) if moved.is_empty() => Did::Nothing,
+                    Ok(Ok(_)) => Did::Changed,
+                    Ok(Err(_)) => Did::Closed,
+                    Err(_) => Did::Failed,
+                }
             }
+            // Those come by `Ask::Move`.
+            Change::Move(_) => Did::Nothing,
         }
     }
 
-    /// The store has closed a pod: it must have stopped to act before.
+    fn store_move(&mut self, pid: Pid, me: Incarnation, claims: &[Claim], now: UnixMs) -> Vec<Moved> {
+        let here = &mut self.sites[pid.at.site];
+        here.view = None;
+        let moved = here.store.cluster().move_things(me, claims, now).unwrap_or_default();
+        self.trace.line(self.now, || format!("{}: moves {} of {} shards", pid.at, moved.len(), claims.len()));
+        self.step(pid.at, Step::Move);
+        moved
+    }
+
+    fn store_hand_over(&mut self, pid: Pid, me: Incarnation, assign: &[Assignment], now: UnixMs) -> Vec<Moved> {
+        let here = &mut self.sites[pid.at.site];
+        here.view = None;
+        let moved = here.store.cluster().hand_over(me, assign, now);
+        self.trace.line(self.now, || {
+            let what = moved.as_ref().map(|moved| moved.as_ref().map(Vec::len));
+            format!("{}: hands over: {what:?} of {}", pid.at, assign.len())
+        });
+        self.step(pid.at, Step::Move);
+        // Closed already: there is nothing left to give.
+        moved.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// The store has closed a pod: it must have stopped to act before, unless others were sure that it is dead.
     fn closed(&mut self, site: usize, incarnation: Incarnation) {
-        self.trouble(site);
         let now = mono(self.now);
-        let processes = self.sites[site].pods.iter().filter_map(|slot| slot.process.as_ref());
-        let acts = |process: &&super::site::Process| {
-            process.incarnation == incarnation && process.member.as_ref().is_some_and(|member| member.lease.acts(now))
-        };
-        if let Some(process) = processes.into_iter().find(acts) {
+        let here = &self.sites[site];
+        let acts = |process: &Process| process.member.as_ref().is_some_and(|member| member.state.acts(now));
+        let early = here.suspected.contains(&incarnation);
+        if let Some(process) = here.by_incarnation(incarnation).filter(|process| acts(process) && !early) {
             self.history.broken.push(format!("{} is taken over while it acts", process.pid.at));
         }
     }
@@ -209,78 +392,32 @@ impl World {
         if let Some(until) = self.paused(pid.at) {
             return self.queue.push(until, Event::Told(pid, told));
         }
-        let (now, lawless) = (mono(self.now), self.breakage == Some(Breakage::NoLease));
-        let Some(member) = self.running(pid).and_then(|process| process.member.as_mut()) else { return };
         match told {
-            Told::Round(sent, round) => {
-                let sent = mono(sent);
-                let late = now.saturating_sub(sent) > member.lease.patience();
-                let round = if late && round != Round::Closed { Round::Failed } else { round };
-                let alive = matches!(round, Round::Alive(_));
-                member.lease.round(sent, now, round);
-                if member.lease.is_closed() && !lawless {
-                    return self.end(pid.at);
+            Told::News(news) => self.news(pid, news),
+            Told::Moved(things, moved) => {
+                if !self.step(pid.at, Step::Move) {
+                    return;
                 }
-                // Who has everything has nothing to look for but the dead.
-                if alive && !(member.owns && member.lease.dead().is_empty()) {
-                    self.want(pid, Ask::View);
-                }
+                let Some(member) = self.member(pid) else { return };
+                member.tried += 1;
+                self.input(pid.at, Input::Moved(moved));
+                self.news(pid, News::Moved(things));
             }
-            Told::View(view) => self.look(pid, &view),
-            Told::Stepped(steps) => self.want(pid, Ask::Steps(steps)),
-            Told::Result(view) => {
-                self.possess(pid, &view);
+            Told::HandedOver(moved) => {
+                if self.member(pid).is_none() {
+                    return;
+                }
+                self.input(pid.at, Input::Moved(moved));
+                return self.leave(pid, 100);
             }
         }
-    }
-
-    /// Takes what should be ours.
-    fn look(&mut self, pid: Pid, view: &Rc<View>) {
-        if self.possess(pid, view) {
-            return;
-        }
-        let Some(process) = self.running(pid) else { return };
-        let me = process.incarnation;
-        let Some(member) = process.member.as_mut() else { return };
-        let open = view.pods.iter().filter(|pod| pod.state == PodState::Open).map(|pod| pod.incarnation).collect();
-        let mut owners: Vec<_> = view.shards.iter().map(|row| row.owner).collect();
-        owners.dedup();
-        let owners = owners.into_iter().collect();
-        let dead = member.lease.dead();
-        let steps = plan(&Known { me, open: &open, owners: &owners, dead: &dead });
-        if !steps.is_empty() {
-            self.want(pid, Ask::Steps(Steps { ahead: steps.into(), dead, view: view.clone() }));
-        }
-    }
-
-    /// Begins to serve, when everything has become ours.
-    fn possess(&mut self, pid: Pid, view: &View) -> bool {
-        let Some(process) = self.running(pid) else { return false };
-        let me = process.incarnation;
-        let Some(member) = process.member.as_mut().filter(|member| !member.owns) else { return false };
-        if view.shards.iter().any(|row| row.owner != Some(me)) {
-            return false;
-        }
-        member.owns = true;
-        let epochs: Vec<Epoch> = view.shards.iter().map(|row| row.epoch).collect();
-        process.epochs = Epochs::each(epochs);
-        self.serve(pid);
-        true
+        self.drive_member(pid);
     }
 
     /// Whether a process may take the link now.
     pub(super) fn acts(&mut self, pid: Pid) -> bool {
         let (now, lawless) = (mono(self.now), self.breakage == Some(Breakage::NoLease));
         let Some(process) = self.running(pid) else { return false };
-        lawless || process.member.as_ref().is_none_or(|member| member.lease.acts(now))
-    }
-
-    /// Whether the store regards a process as open.
-    pub(super) fn is_open(&mut self, pid: Pid) -> bool {
-        let Some(me) = self.running(pid).filter(|process| process.member.is_some()).map(|p| p.incarnation) else {
-            return true;
-        };
-        let pods = self.sites[pid.at.site].store.cluster().pods().unwrap_or_default();
-        pods.iter().any(|pod| pod.incarnation == me && pod.state == PodState::Open)
+        lawless || process.member.as_ref().is_none_or(|member| member.state.acts(now))
     }
 }

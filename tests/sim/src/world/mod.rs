@@ -8,6 +8,7 @@ mod fire;
 mod ledger;
 mod link;
 mod member;
+mod mesh;
 mod process;
 mod queue;
 mod s2s;
@@ -123,7 +124,7 @@ impl World {
             }
             self.now = self.now.max(at);
             // Beats go on when nothing happens.
-            self.events += u64::from(!matches!(event, Event::Beat(_) | Event::Ask(..) | Event::Told(..)));
+            self.events += u64::from(!event.is_beat());
             if self.events > MANY {
                 self.history.broken.push("it does not end".to_owned());
                 break;
@@ -144,6 +145,9 @@ impl World {
                 // Not all at once, and any of them first.
                 let wait = if site == 0 { self.rng.range(0, 1500) * MS } else { 0 };
                 self.after(wait, Event::Start(at));
+            }
+            if self.sites[site].is_shared() {
+                self.dial(site);
             }
         }
         for user in 0..self.plan.users.len() {
@@ -171,7 +175,14 @@ impl World {
             Event::Connect(pid) => self.connect(pid),
             Event::LinkDown(pid, connection) => self.link_down(pid, connection),
             Event::Cut(at, connection) => self.cut_connection(at, connection),
-            Event::Beat(pid) => self.beat(pid),
+            Event::Member(pid) => self.wake_member(pid),
+            Event::Drain(pid) => self.drain(pid),
+            Event::Kill(pid) => self.kill(pid),
+            Event::Leave(pid, patience) => self.leave(pid, patience),
+            Event::Dial(site) => self.dial(site),
+            Event::Session(site, number, end) => self.session_event(site, number, end),
+            Event::EndSession(site, number) => self.cut_session(site, number, false),
+            Event::Call(pid, other, incarnation) => self.call(pid, other, incarnation),
             Event::Ask(pid, me, ask) => self.asked(pid, me, ask),
             Event::Told(pid, told) => self.told(pid, told),
             Event::Handshake(from, to, life) => self.handshake(from, to, life),

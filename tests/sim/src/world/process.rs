@@ -1,16 +1,17 @@
 //! A process: how it starts, what it is told, what it asks for, how it ends.
 
-use warren_model::{Batch, Epoch, Lane};
+use warren_mesh::Input as News;
+use warren_model::{Batch, Epoch};
 use warren_pod::{Input, Pod, Request, Settings, Stored};
 use warren_shard::Epochs;
-use warren_store::{Incarnation, LaneQueue, Limits, Work};
+use warren_store::{Incarnation, LaneQueue, Limits, Ownership, Work};
 
 use super::World;
 use super::member::Member;
 use super::queue::{Event, Pid, Wanted};
 use super::site::Process;
 use crate::breakage::Breakage;
-use crate::names::{Domain, MS, Place, SEC, room};
+use crate::names::{Domain, MS, Place, SEC};
 
 impl World {
     /// A new process on what is durable.
@@ -25,61 +26,67 @@ impl World {
         let incarnation = Incarnation((u128::from(self.rng.bits()) << 64) | u128::from(self.rng.bits()));
         let here = &mut self.sites[at.site];
         here.starts += 1;
-        here.pods[at.pod].paused = 0;
+        (here.pods[at.pod].paused, here.pods[at.pod].vanished) = (0, false);
         let pid = Pid { at, number: here.starts };
-        if here.is_shared() {
-            let Some(lane) = self.join(at, incarnation) else { return };
-            self.enter_process(pid, incarnation, lane, Batch(0), Epochs::all(Epoch(0)), Some(Member::new(incarnation)));
-            self.trace.line(self.now, || format!("{at}: process {} stands by, {incarnation}", pid.number));
-            self.beat(pid);
+        let alone = !here.is_shared();
+        let (own, stored) = if alone {
+            (here.store.take_over(incarnation, now.wall), Stored::read(&mut here.store.durable().clone()))
         } else {
-            let own = here.store.take_over(incarnation, now.wall);
-            self.enter_process(pid, incarnation, own.lane, own.batch, Epochs::all(own.epoch), None);
-            self.serve(pid);
-        }
-    }
-
-    fn enter_process(
-        &mut self,
-        pid: Pid,
-        incarnation: Incarnation,
-        lane: Lane,
-        known: Batch,
-        epochs: Epochs,
-        member: Option<Member>,
-    ) {
-        self.slot(pid.at).process = Some(Process {
+            let Some(lane) = self.join(at, incarnation) else { return };
+            let own = Ownership { epoch: Epoch(0), lane, batch: Batch(0) };
+            (own, Stored::objects_only(&mut self.sites[at.site].store.durable().clone()))
+        };
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(error) => return self.history.broken.push(format!("the store cannot be read: {error}")),
+        };
+        let settings = self.settings(pid, incarnation, own);
+        let mut requests = Vec::new();
+        let pod = Pod::new(Domain::rooms(at.site).name(), settings, stored, now, &mut requests);
+        self.slot(at).process = Some(Process {
             pid,
             incarnation,
-            pod: None,
-            queue: LaneQueue::new(lane, known, Limits::default()),
-            lane,
-            epochs,
-            known,
+            pod,
+            queue: LaneQueue::new(own.lane, own.batch, Limits::default()),
+            lane: own.lane,
+            epoch: own.epoch,
+            known: own.batch,
             tx: None,
             busy: false,
             trim: None,
             tick_at: None,
             pumping: false,
-            member,
+            member: (!alone).then(|| Member::new(incarnation, at.site)),
+            draining: false,
         });
+        self.trace
+            .line(self.now, || format!("{at}: process {} starts, {incarnation}, epoch {}", pid.number, own.epoch));
+        self.carry_out(at, requests);
+        self.settle(at);
+        self.drive_member(pid);
+        if alone {
+            self.soon(pid);
+        }
     }
 
-    /// From now on it has the rooms and the link.
-    pub(super) fn serve(&mut self, pid: Pid) {
-        let (at, now) = (pid.at, self.clock(pid.at));
-        let here = &mut self.sites[at.site];
-        let Some(process) = here.pods[at.pod].process.as_mut().filter(|process| process.pid == pid) else { return };
-        let epoch = process.epochs.of(warren_model::Shard::of(&room(at.site)));
-        let first = *here.first_epoch.get_or_insert(epoch);
-        let stored = match Stored::read(&mut here.store.durable().clone()) {
-            Ok(stored) => stored,
-            Err(error) => return self.history.broken.push(format!("the store cannot be read: {error}")),
-        };
-        let not_raised = self.breakage == Some(Breakage::EpochNotRaised);
-        let settings = Settings {
-            epochs: if not_raised { Epochs::all(first) } else { process.epochs.clone() },
-            lane: process.lane,
+    /// It connects a little later.
+    fn soon(&mut self, pid: Pid) {
+        let wait = self.rng.range(20, 500) * MS;
+        self.after(wait, Event::Connect(pid));
+    }
+
+    fn settings(&mut self, pid: Pid, me: Incarnation, own: Ownership) -> Settings {
+        let here = &mut self.sites[pid.at.site];
+        let first = *here.first_epoch.get_or_insert(own.epoch);
+        let epoch = if self.breakage == Some(Breakage::EpochNotRaised) { first } else { own.epoch };
+        let mut seed = [0; 32];
+        seed.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.rng.bits().to_be_bytes()));
+        Settings {
+            me,
+            alone: !here.is_shared(),
+            epochs: Epochs::all(epoch),
+            seed,
+            lane: own.lane,
             shard: warren_shard::Settings {
                 check_invariants: true,
                 breakage: Breakage::shard(self.breakage),
@@ -92,28 +99,15 @@ impl World {
                 breakage: Breakage::egress(self.breakage),
                 ..warren_egress::Settings::default()
             },
-        };
-        let mut requests = Vec::new();
-        let rng = &mut self.rng;
-        let entropy = || {
-            let mut bytes = [0; 48];
-            bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&rng.bits().to_be_bytes()));
-            bytes
-        };
-        process.pod = Some(Pod::new(Domain::rooms(at.site).name(), settings, stored, entropy, now, &mut requests));
-        self.trace.line(self.now, || format!("{at}: process {} has the rooms, epoch {epoch}", pid.number));
-        self.carry_out(at, requests);
-        self.settle(at);
-        let wait = self.rng.range(20, 500) * MS;
-        self.after(wait, Event::Connect(pid));
+        }
     }
 
     /// One input of the running process.
     pub(super) fn input(&mut self, at: Place, input: Input) {
         let now = self.clock(at);
         let mut requests = std::mem::take(&mut self.requests);
-        if let Some(pod) = self.process(at).and_then(|process| process.pod.as_mut()) {
-            pod.handle(input, now, &mut requests);
+        if let Some(process) = self.process(at) {
+            process.pod.handle(input, now, &mut requests);
         }
         self.carry_out(at, requests);
         self.settle(at);
@@ -129,19 +123,32 @@ impl World {
                     self.later_read(pid, Wanted::Page { room, read, after, max });
                 }
                 Request::Write(mut work) => {
-                    if let Work::Room { epoch, shard, .. } = &mut work {
+                    if let (Work::Room { epoch, .. }, None) = (&mut work, &process.member) {
                         // With `EpochNotRaised` the pod believes in an old one, which the store would refuse.
-                        *epoch = process.epochs.of(*shard);
+                        *epoch = process.epoch;
                     }
                     process.queue.push(work);
                 }
                 Request::Trim(paths) => process.trim = Some(paths),
-                Request::Answer { .. } => {}
+                Request::Answer { .. } | Request::Reports { .. } => {}
+                Request::Backlog => self.later_read(pid, Wanted::Backlog),
+                Request::Objects => self.later_read(pid, Wanted::Objects),
+                Request::Occupied => self.later_read(pid, Wanted::Occupied),
+                Request::Frame(to, frame) => self.say_to(pid, to, frame),
+                Request::View => self.news(pid, News::Poke),
+                Request::Suspect { pod, by } => self.news(pid, News::Refused { pod, by }),
+                Request::Frozen(shards) => self.move_them(pid, &shards),
+                Request::Drained => self.hand_over(pid),
+                Request::Link(true) => self.soon(pid),
+                Request::Link(false) => self.close_link(at),
                 Request::Dead if process.member.is_some() => self.end(at),
                 Request::Dead => self.history.broken.push(format!("{at} says that it was taken over")),
             }
         }
         self.requests = requests;
+        if let Some(pid) = self.process(at).map(|process| process.pid) {
+            self.drive_member(pid);
+        }
     }
 
     fn later_read(&mut self, pid: Pid, wanted: Wanted) {
@@ -155,7 +162,7 @@ impl World {
         let now = self.now;
         let Some(process) = self.process(at) else { return };
         let pid = process.pid;
-        let Some(pod) = &process.pod else { return };
+        let pod = &process.pod;
         let due = pod.next_deadline().map(|at| u64::try_from(at.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX));
         let pump = pod.ready() && !process.pumping;
         process.pumping |= pump;
@@ -203,9 +210,12 @@ impl World {
     /// The process dies.
     pub(super) fn crash(&mut self, at: Place) {
         let Some(number) = self.process(at).map(|process| process.pid.number) else { return };
-        self.trace.line(self.now, || format!("{at}: process {number} DIES"));
+        let vanished = self.rng.percent(20);
+        self.trace.line(self.now, || {
+            format!("{at}: process {number} DIES{}", if vanished { ", with its machine" } else { "" })
+        });
         let wait = self.rng.range(100, [3000, 20_000][self.rng.clone().index(2)]) * MS;
-        self.stop(at, wait);
+        self.stop(at, wait, vanished);
     }
 
     /// The process finds that it was replaced, and ends; its supervisor starts it again.
@@ -213,10 +223,27 @@ impl World {
         let Some(number) = self.process(at).map(|process| process.pid.number) else { return };
         self.trace.line(self.now, || format!("{at}: process {number} was taken over and ends"));
         let wait = self.rng.range(100, 3000) * MS;
-        self.stop(at, wait);
+        self.stop(at, wait, false);
     }
 
-    fn stop(&mut self, at: Place, wait: u64) {
+    /// It has nothing left, and ends in good order.
+    pub(super) fn retire(&mut self, at: Place) {
+        let Some(pid) = self.process(at).map(|process| process.pid) else { return };
+        self.trace.line(self.now, || format!("{at}: process {} goes", pid.number));
+        self.end_sessions(pid, true, false);
+        let wait = self.rng.range(100, 5000) * MS;
+        self.stop(at, wait, false);
+    }
+
+    /// It was told to end, and has not.
+    pub(super) fn kill(&mut self, pid: Pid) {
+        if self.running(pid).is_some() {
+            self.crash(pid.at);
+        }
+    }
+
+    fn stop(&mut self, at: Place, wait: u64, vanished: bool) {
+        let has_link = self.slot(at).link.up || !self.sites[at.site].is_shared();
         let Some(process) = self.slot(at).process.take() else { return };
         if let Some(tx) = process.tx {
             // A store that has got a commit goes on with it for a while, whoever has sent it.
@@ -227,12 +254,14 @@ impl World {
                 _ => self.after(wait, Event::Orphan(at.site, tx, done)),
             }
         }
-        self.slot(at).paused = 0;
-        self.trouble(at.site);
-        if process.pod.is_some() {
-            self.drop_link(at);
-            self.disturb(at.site, None);
+        (self.slot(at).paused, self.slot(at).vanished) = (0, vanished);
+        self.end_sessions(process.pid, false, vanished);
+        if has_link {
+            // What it had read and nobody had handled is gone.
+            self.trouble(at.site);
         }
+        self.disturb(at.site, None);
+        self.drop_link(at);
         self.after(wait, Event::Start(at));
     }
 

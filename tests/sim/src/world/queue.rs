@@ -44,6 +44,9 @@ pub(crate) enum Commit {
 pub(crate) enum Wanted {
     Room(BareJid),
     Page { room: RoomId, read: ReadId, after: Seq, max: usize },
+    Backlog,
+    Objects,
+    Occupied,
 }
 
 /// A process: what was meant for it never reaches the next one in its place.
@@ -69,7 +72,17 @@ pub(crate) enum Event {
     Connect(Pid),
     LinkDown(Pid, u64),
     Cut(Place, u64),
-    Beat(Pid),
+    /// A member has a deadline.
+    Member(Pid),
+    Drain(Pid),
+    Kill(Pid),
+    /// A process that has handed over everything looks whether it may end; so often at most.
+    Leave(Pid, u32),
+    /// Sessions between pods are looked after.
+    Dial(usize),
+    Session(usize, u64, usize),
+    EndSession(usize, u64),
+    Call(Pid, Pid, Incarnation),
     Ask(Pid, Incarnation, Ask),
     Told(Pid, Told),
     Handshake(Domain, Domain, u64),
@@ -83,6 +96,13 @@ pub(crate) enum Event {
     EndOfFaults,
     Gather,
     LastWords,
+}
+
+impl Event {
+    /// Whether it comes although nothing happens.
+    pub(crate) fn is_beat(&self) -> bool {
+        matches!(self, Self::Member(_) | Self::Ask(..) | Self::Told(..) | Self::Dial(_))
+    }
 }
 
 struct Entry {

@@ -1,17 +1,16 @@
 //! A site: its pods, and the one store that they share.
 
-use std::collections::VecDeque;
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use warren_model::Path;
-use warren_model::{Batch, Epoch, Lane};
+use warren_mesh::View;
+use warren_model::{Batch, Epoch, Lane, Path};
 use warren_pod::Pod;
-use warren_shard::Epochs;
-use warren_store::{Faulty, Incarnation, LaneQueue, Model, TxId, View};
+use warren_store::{Cluster, Faulty, Incarnation, LaneQueue, Model, PodState, TxId};
 
 use super::World;
 use super::link::Link;
 use super::member::Member;
+use super::mesh::{Session, Way};
 use super::queue::Pid;
 use super::store::Fate;
 use crate::names::{Micros, PODS, Place};
@@ -20,11 +19,10 @@ use crate::names::{Micros, PODS, Place};
 pub(crate) struct Process {
     pub pid: Pid,
     pub incarnation: Incarnation,
-    /// `None`: it stands by.
-    pub pod: Option<Pod>,
+    pub pod: Pod,
     pub lane: Lane,
-    /// Ownership of the rooms, whatever the pod believes.
-    pub epochs: Epochs,
+    /// Ownership of the rooms, whatever the pod believes; if it is the only one.
+    pub epoch: Epoch,
     pub queue: LaneQueue,
     /// Last batch known to have happened.
     pub known: Batch,
@@ -37,6 +35,8 @@ pub(crate) struct Process {
     pub pumping: bool,
     /// `None`: it is the only one.
     pub member: Option<Member>,
+    /// It was told to end.
+    pub draining: bool,
 }
 
 /// Where the processes of one pod run, one after the other.
@@ -46,8 +46,11 @@ pub(crate) struct Slot {
     pub link: Link,
     /// What the wall clock is off, in milliseconds.
     pub wall: i64,
-    /// The process stands still until then.
+    /// The process stands still from then until then.
+    pub paused_since: Micros,
     pub paused: Micros,
+    /// Its machine is gone: nobody says that it is not there.
+    pub vanished: bool,
     /// It cannot reach the store until then.
     pub cut_off: Micros,
     /// What happens to the next commits.
@@ -61,7 +64,14 @@ pub(crate) struct Site {
     pub pods: Vec<Slot>,
     pub store: Faulty,
     /// Who owns what, until something of it changes.
-    pub view: Option<Rc<View>>,
+    pub view: Option<View>,
+    /// Sessions between its pods, and so many so far.
+    pub sessions: Vec<Session>,
+    pub last_session: u64,
+    /// The ways between them, by the lower and the higher one.
+    pub ways: BTreeMap<(usize, usize), Way>,
+    /// Pods whose address refused.
+    pub suspected: BTreeSet<Incarnation>,
     /// Processes so far.
     pub starts: u64,
     /// Connections of the component so far.
@@ -80,6 +90,10 @@ impl Site {
             pods: (0..PODS[site]).map(|_| Slot::default()).collect(),
             store: Faulty::default(),
             view: None,
+            sessions: Vec::new(),
+            last_session: 0,
+            ways: BTreeMap::new(),
+            suspected: BTreeSet::new(),
             starts: 0,
             connections: 0,
             first_epoch: None,
@@ -91,6 +105,18 @@ impl Site {
     /// The pod that its server regards as the component.
     pub(crate) fn component(&self) -> Option<usize> {
         self.pods.iter().position(|slot| slot.link.up)
+    }
+
+    /// A process that runs.
+    pub(crate) fn by_incarnation(&self, incarnation: Incarnation) -> Option<&Process> {
+        let mut processes = self.pods.iter().filter_map(|slot| slot.process.as_ref());
+        processes.find(|process| process.incarnation == incarnation)
+    }
+
+    /// Whether the store regards a pod as open.
+    pub(crate) fn is_open(&mut self, incarnation: Incarnation) -> bool {
+        let pods = self.store.cluster().pods().unwrap_or_default();
+        pods.iter().any(|pod| pod.incarnation == incarnation && pod.state == PodState::Open)
     }
 
     /// Whether several pods share the store.

@@ -171,6 +171,7 @@ impl World {
         }
         let durable = self.sites[pid.at.site].store.durable();
         let busy = "busy".to_owned();
+        let no = fails.then(|| busy.clone());
         let input = match wanted {
             Wanted::Room(jid) if fails => Input::Loaded(jid, Err(busy)),
             Wanted::Room(jid) => {
@@ -179,6 +180,9 @@ impl World {
             }
             Wanted::Page { room, read, .. } if fails => Input::Page(room, read, Err(busy)),
             Wanted::Page { room, read, after, max } => Input::Page(room, read, Ok(durable.page(room, after, max))),
+            Wanted::Backlog => Input::Backlog(no.map_or_else(|| Ok(durable.backlog()), Err)),
+            Wanted::Objects => Input::Objects(no.map_or_else(|| Ok(durable.objects()), Err)),
+            Wanted::Occupied => Input::Occupied(no.map_or_else(|| Ok(durable.rooms_with_occupants(None)), Err)),
         };
         self.after(wait, Event::Input(pid, Box::new(input)));
     }
@@ -198,7 +202,7 @@ impl World {
 
     /// A fail-over of the database: the process dies, and the newest rows are gone.
     pub(super) fn lose_tail(&mut self, site: usize) {
-        if self.serving(site).is_none() {
+        if self.owner(site).is_none() {
             return self.after(SEC, Event::LoseTail(site));
         }
         for at in Place::of(site) {
