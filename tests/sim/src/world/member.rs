@@ -418,6 +418,8 @@ impl World {
     pub(super) fn acts(&mut self, pid: Pid) -> bool {
         let (now, lawless) = (mono(self.now), self.breakage == Some(Breakage::NoLease));
         let Some(process) = self.running(pid) else { return false };
-        lawless || process.member.as_ref().is_none_or(|member| member.state.acts(now))
+        // Who is handing it over has lost it, though the answer may be slow.
+        let acts = |member: &Member| !member.leaving && member.state.acts(now);
+        lawless || process.member.as_ref().is_none_or(acts)
     }
 }
