@@ -344,11 +344,7 @@ impl Driver {
         }
         while let Some(answer) = self.answer.take().or_else(|| self.answers.try_recv().ok()) {
             match answer {
-                Answer::Written(completions) => {
-                    for completion in completions {
-                        self.handle(Input::Store(completion), now)?;
-                    }
-                }
+                Answer::Written(completions) => self.handle(Input::Store(completions), now)?,
                 Answer::Loaded(room, rows) => self.handle(Input::Loaded(room, *rows), now)?,
                 Answer::Page(room, read, rows) => self.handle(Input::Page(room, read, rows), now)?,
                 Answer::Backlog(backlog) => self.handle(Input::Backlog(*backlog), now)?,

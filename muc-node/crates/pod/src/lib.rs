@@ -74,8 +74,9 @@ pub enum Input {
     Loaded(BareJid, Result<Option<RoomRows>, String>),
     /// An answer to [`Request::Page`].
     Page(RoomId, ReadId, Result<Vec<LogRow>, String>),
-    /// What became of a [`Request::Write`].
-    Store(Completion),
+    /// What became of [`Request::Write`]s: all that one commit answers comes at once, since what it led to has been said
+    /// when the last of it has.
+    Store(Vec<Completion>),
     /// Apply an object or take it away; the answer is [`Request::Answer`] with the same number.
     Change {
         /// Comes back with the answer.
@@ -253,7 +254,7 @@ impl Pod {
             Input::Loaded(room, Err(why)) => self.shard(In::LoadFailed { room, why }, now),
             Input::Page(room, read, Ok(rows)) => self.shard(In::Page { room, read, rows }, now),
             Input::Page(room, read, Err(why)) => self.shard(In::PageFailed { room, read, why }, now),
-            Input::Store(completion) => self.completed(completion, now),
+            Input::Store(completions) => self.completed(completions, now),
             Input::Change { call, change } => self.call(call, change, now.mono + apply::PATIENCE),
             Input::Ask { call, objects } => self.ask(call, &objects, now),
             Input::View(view) => self.view(&view, now),
@@ -392,22 +393,26 @@ impl Pod {
         self.shard.handle(input, now, &mut self.out);
     }
 
-    fn completed(&mut self, completion: Completion, now: Now) {
-        match completion {
-            Completion::Done { ticket, lane, batch } => {
-                debug_assert_eq!(lane, self.lane, "one lane is written");
-                if ticket.0 >= OWN_TICKETS {
-                    self.applied(ticket, now);
-                } else {
-                    self.shard(In::Done { ticket, lane, batch }, now);
+    fn completed(&mut self, completions: Vec<Completion>, now: Now) {
+        let mut done = self.batch;
+        for completion in completions {
+            match completion {
+                Completion::Done { ticket, lane, batch } => {
+                    debug_assert_eq!(lane, self.lane, "one lane is written");
+                    if ticket.0 >= OWN_TICKETS {
+                        self.applied(ticket, now);
+                    } else {
+                        self.shard(In::Done { ticket, lane, batch }, now);
+                    }
+                    self.settle(now);
+                    done = done.max(batch);
                 }
-                self.settle(now);
-                self.batch = self.batch.max(batch);
+                Completion::Failed { ticket, why } if ticket.0 >= OWN_TICKETS => self.not_applied(ticket, &why),
+                Completion::Failed { ticket, why } => self.shard(In::Failed { ticket, why }, now),
+                Completion::Fenced => self.shard(In::Fenced, now),
             }
-            Completion::Failed { ticket, why } if ticket.0 >= OWN_TICKETS => self.not_applied(ticket, &why),
-            Completion::Failed { ticket, why } => self.shard(In::Failed { ticket, why }, now),
-            Completion::Fenced => self.shard(In::Fenced, now),
         }
+        self.batch = done;
     }
 
     fn tick(&mut self, now: Now) {

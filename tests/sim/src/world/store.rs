@@ -144,9 +144,11 @@ impl World {
     }
 
     fn complete(&mut self, at: Place, told: Vec<Completion>) {
-        for completion in told {
+        for completion in &told {
             self.trace.line(self.now, || format!("{at}: {completion:?}"));
-            self.input(at, Input::Store(completion));
+        }
+        if !told.is_empty() {
+            self.input(at, Input::Store(told));
         }
     }
 

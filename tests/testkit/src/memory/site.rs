@@ -279,7 +279,7 @@ impl MemorySite {
             }
             Request::Page { room, read, after, max } => Input::Page(room, read, Ok(self.store.page(room, after, max)?)),
             Request::Write(work) => match self.commit(lane, work)? {
-                Some(completion) => Input::Store(completion),
+                Some(completion) => Input::Store(vec![completion]),
                 None => return Ok(None),
             },
             Request::Trim(awaited) => {
