@@ -96,6 +96,18 @@ impl Barrier {
         }
     }
 
+    /// Nobody waits any more for the replays that are being made: their marks would be taken for those of later ones.
+    pub(crate) fn forget_replays(&mut self) {
+        let of_a_replay = |effect: &Effect| match effect {
+            Effect::Replay { .. } => true,
+            Effect::Cast(cast) => cast.only.is_some(),
+            _ => false,
+        };
+        for entry in &mut self.entries {
+            entry.effects.retain(|effect| !of_a_replay(effect));
+        }
+    }
+
     /// A ticket will never be durable.
     pub(crate) fn failed(&mut self, ticket: Ticket) {
         self.close(ticket);

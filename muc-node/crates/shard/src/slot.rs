@@ -249,6 +249,7 @@ impl Slot {
     /// is loaded.
     pub(crate) fn regroup(&mut self, cx: &mut Cx<'_>) {
         self.replays.clear();
+        self.barrier.forget_replays();
         self.act(Input::Regroup, None, cx);
     }
 
