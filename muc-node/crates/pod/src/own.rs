@@ -21,6 +21,10 @@ pub(crate) struct Leaving {
     frozen: Vec<Shard>,
     /// All of them, since the pod is about to end.
     drain: bool,
+    /// That was so at some time.
+    ends: bool,
+    /// This pod has given away what it hears of now.
+    gives: bool,
 }
 
 impl Pod {
@@ -73,8 +77,10 @@ impl Pod {
                 self.say(pod, Frame::Links(links.clone()));
             }
         }
+        self.leaving.gives = true;
         self.learn_shards(&entries, now);
         self.learn_links(&links, now);
+        self.leaving.gives = false;
     }
 
     /// Draws the conclusions from a newer table.
@@ -98,6 +104,13 @@ impl Pod {
                 self.mine.insert(*shard, epoch);
                 gained.push((*shard, epoch));
             }
+        }
+        // Nobody takes anything from a pod that lives: it was closed, and must not pass on what it has read, which would
+        // come behind what others have read since.
+        let planned = |shard: Shard| !self.leaving.ends && self.shard.is_frozen(shard);
+        let taken = |shard: &&Shard| self.table.shard(**shard).who != Some(self.me) && !planned(**shard);
+        if !self.leaving.gives && lost.iter().any(|shard| taken(&shard)) {
+            return self.requests.push(Request::Dead);
         }
         if !lost.is_empty() {
             self.leaving.waiting.retain(|shard| !lost.contains(shard));
@@ -212,6 +225,7 @@ impl Pod {
     /// Everything is to be moved.
     pub(super) fn drain(&mut self, now: Now) {
         self.leaving.drain = true;
+        self.leaving.ends = true;
         let all: Vec<Shard> = self.mine.keys().copied().collect();
         self.freeze(all, now);
     }

@@ -32,6 +32,11 @@ impl Freeze {
 }
 
 impl Shard {
+    /// Whether a shard is about to go, as planned.
+    pub fn is_frozen(&self, shard: Number) -> bool {
+        self.shared.frozen.contains_key(&shard)
+    }
+
     pub(crate) fn is_ours(&self, room: &BareJid) -> bool {
         self.names.contains_key(room) || self.shared.epochs.of(Number::of(room)).is_some()
     }
