@@ -161,7 +161,6 @@ impl Route {
         let mut row = row.clone();
         if let Some((lane, batch)) = row.at {
             let mark = self.lanes.entry(lane).or_default();
-            mark.high = mark.high.max(batch);
             // What was told is proven: this is a repeat, and its gap holds the watermark if any does.
             row.at = row.at.filter(|_| batch > mark.told);
         }

@@ -7,7 +7,8 @@ use crate::path::Route;
 /// How far the watermark of one lane is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// Highest batch seen.
+    /// Everything up to this batch was released. Rows of later ones may be here: others of the same batch, of another
+    /// room, may be lost on their way.
     pub high: Batch,
     /// Last watermark handed out.
     pub told: Batch,
@@ -53,7 +54,7 @@ impl Route {
                 continue;
             }
             let Some(mark) = self.lanes.get_mut(&lane) else { continue };
-            let proven = floor.map_or(mark.high, |floor| Batch(floor.0.saturating_sub(1)));
+            let proven = floor.map_or(mark.high, |floor| mark.high.min(Batch(floor.0.saturating_sub(1))));
             if proven > mark.told {
                 mark.told = proven;
                 out.push((lane, self.path.clone(), proven));
