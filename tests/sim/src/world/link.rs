@@ -5,6 +5,7 @@ use warren_pod::Input;
 use warren_xmpp::{Decoder, Event as Read, Kind, Limits, ns};
 
 use super::queue::{Channel, Event, Line, Pid};
+use super::site::{Ending, Process};
 use super::{Parcel, World};
 use crate::fault::Step;
 use crate::history::Arrival;
@@ -60,7 +61,8 @@ impl World {
     /// The handshake is done.
     pub(super) fn connect(&mut self, pid: Pid) {
         let at = pid.at;
-        if self.running(pid).is_none_or(|process| !process.pod.has_link()) || self.slot(at).link.up {
+        let wanted = |process: &mut Process| process.pod.has_link() && process.ending == Ending::No;
+        if !self.running(pid).is_some_and(wanted) || self.slot(at).link.up {
             return;
         }
         if let Some(until) = self.paused(at) {
@@ -113,15 +115,22 @@ impl World {
         owner == Some(me) || self.sites[site].suspected.contains(&me)
     }
 
-    /// The pod ends its stream: what was sent before in either direction still arrives.
+    /// The link is another one's.
     pub(super) fn close_link(&mut self, at: Place) {
+        if self.end_stream(at) {
+            self.input(at, Input::LinkDown);
+        }
+    }
+
+    /// The pod ends its stream: what was sent before in either direction still arrives. False: there was none.
+    pub(super) fn end_stream(&mut self, at: Place) -> bool {
         if !std::mem::replace(&mut self.slot(at).link.up, false) {
-            return;
+            return false;
         }
         self.trace.line(self.now, || format!("{at}: ends its stream"));
         self.trouble(at.site);
         self.disturb(at.site, None);
-        self.input(at, Input::LinkDown);
+        true
     }
 
     /// A cut: the pod hears of it, and connects again after a while.
@@ -242,7 +251,9 @@ impl World {
     pub(super) fn arrive_at_pod(&mut self, at: Place) {
         let now = self.now;
         let here = self.slot(at);
-        let blocked = here.link.stalled.1.max(here.paused);
+        let resting = here.process.as_ref().is_some_and(|process| matches!(process.ending, Ending::Resting(_)));
+        let resting = if resting { now + 20 * MS } else { 0 };
+        let blocked = here.link.stalled.1.max(here.paused).max(resting);
         if blocked > now && here.link.up {
             return self.queue.push(blocked, Event::Wake(Line::In(at)));
         }

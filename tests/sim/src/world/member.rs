@@ -12,7 +12,7 @@ use warren_store::{Assignment, Claim, Cluster, Incarnation, Join, Moved, PodRow,
 
 use super::World;
 use super::queue::{Event, Pid};
-use super::site::Process;
+use super::site::{Ending, Process};
 use crate::breakage::Breakage;
 use crate::fault::Step;
 use crate::names::{Domain, MS, Micros, Place, SEC};
@@ -200,16 +200,44 @@ impl World {
         }
     }
 
-    /// A pod is told to end: everything comes to rest first.
+    /// A pod is told to end: it finishes what it has read, ends its stream, and hands over its rooms.
     pub(super) fn drain(&mut self, pid: Pid) {
-        if let Some(until) = self.paused(pid.at) {
+        let (at, now) = (pid.at, self.now);
+        if let Some(until) = self.paused(at) {
             return self.queue.push(until, Event::Drain(pid));
         }
-        let Some(process) = self.running(pid).filter(|process| !process.draining) else { return };
-        process.draining = true;
-        self.trace.line(self.now, || format!("{}: SIGTERM", pid.at));
-        self.after(GRACE, Event::Kill(pid));
-        self.input(pid.at, Input::Drain);
+        let linked = self.slot(at).link.up;
+        let unread = !self.slot(at).link.into.is_empty();
+        let Some(process) = self.running(pid) else { return };
+        let busy = process.pod.uncommitted_bytes() > 0 || (linked && process.pod.ready());
+        let (ending, again) = match process.ending {
+            Ending::No => (Ending::Resting(now + 10 * SEC), true),
+            Ending::Resting(until) if busy && now < until => (Ending::Resting(until), true),
+            Ending::Resting(_) => (Ending::Closing(now + 7 * SEC, linked), true),
+            Ending::Closing(until, linked) if unread && now < until => (Ending::Closing(until, linked), true),
+            Ending::Closing(..) | Ending::Moving => (Ending::Moving, false),
+        };
+        let before = std::mem::replace(&mut process.ending, ending);
+        match (before, ending) {
+            (Ending::No, _) => {
+                self.trace.line(now, || format!("{at}: SIGTERM"));
+                self.after(GRACE, Event::Kill(pid));
+            }
+            (Ending::Resting(_), Ending::Closing(..)) => {
+                self.end_stream(at);
+            }
+            (Ending::Closing(_, linked), Ending::Moving) => {
+                if linked {
+                    self.input(at, Input::LinkDown);
+                }
+                self.input(at, Input::Flush);
+                self.input(at, Input::Drain);
+            }
+            _ => {}
+        }
+        if again {
+            self.after(20 * MS, Event::Drain(pid));
+        }
     }
 
     /// Everything is at rest: others get it.

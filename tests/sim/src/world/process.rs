@@ -9,7 +9,7 @@ use warren_store::{Incarnation, LaneQueue, Limits, Ownership, Work};
 use super::World;
 use super::member::Member;
 use super::queue::{Event, Pid, Wanted};
-use super::site::Process;
+use super::site::{Ending, Process};
 use crate::breakage::Breakage;
 use crate::names::{Domain, MS, Place, SEC};
 
@@ -57,7 +57,7 @@ impl World {
             tick_at: None,
             pumping: false,
             member: (!alone).then(|| Member::new(incarnation, at.site)),
-            draining: false,
+            ending: Ending::No,
         });
         self.trace
             .line(self.now, || format!("{at}: process {} starts, {incarnation}, epoch {}", pid.number, own.epoch));

@@ -170,6 +170,11 @@ impl Channel {
         self.items.pop_front_if(|(at, _)| *at <= now).map(|(_, parcel)| parcel)
     }
 
+    /// Whether nothing is under way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// Takes everything that is under way.
     pub(crate) fn clear(&mut self) -> Vec<Parcel> {
         self.items.drain(..).map(|(_, parcel)| parcel).collect()

@@ -35,8 +35,22 @@ pub(crate) struct Process {
     pub pumping: bool,
     /// `None`: it is the only one.
     pub member: Option<Member>,
-    /// It was told to end.
-    pub draining: bool,
+    /// How far its end in good order is.
+    pub ending: Ending,
+}
+
+/// An end in good order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Nobody wants it to end.
+    #[default]
+    No,
+    /// It does not read its link any more; until then it finishes what it has read.
+    Resting(Micros),
+    /// It has ended its stream, if it had one, and reads what was sent before, until then.
+    Closing(Micros, bool),
+    /// Its rooms come to rest, and are handed over.
+    Moving,
 }
 
 /// Where the processes of one pod run, one after the other.
