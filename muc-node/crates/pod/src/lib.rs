@@ -409,6 +409,7 @@ impl Pod {
                 }
                 Completion::Failed { ticket, why } if ticket.0 >= OWN_TICKETS => self.not_applied(ticket, &why),
                 Completion::Failed { ticket, why } => self.shard(In::Failed { ticket, why }, now),
+                Completion::Fenced if self.leaving.has_drained() => {}
                 Completion::Fenced => self.shard(In::Fenced, now),
             }
         }

@@ -23,8 +23,17 @@ pub(crate) struct Leaving {
     drain: bool,
     /// That was so at some time.
     ends: bool,
+    /// Everything has come to rest, and is being handed over.
+    drained: bool,
     /// This pod has given away what it hears of now.
     gives: bool,
+}
+
+impl Leaving {
+    /// Whether everything is being handed over, which closes the lane: only watermarks are written there by then.
+    pub(crate) fn has_drained(&self) -> bool {
+        self.drained
+    }
 }
 
 impl Pod {
@@ -251,6 +260,7 @@ impl Pod {
         let frozen = std::mem::take(&mut self.leaving.frozen);
         if self.leaving.drain {
             self.leaving.drain = false;
+            self.leaving.drained = true;
             self.requests.push(Request::Drained);
         } else if !frozen.is_empty() {
             self.requests.push(Request::Frozen(frozen));
