@@ -144,7 +144,8 @@ impl World {
                 }
                 Todo::Do(change) => self.want(pid, Ask::Change(change)),
                 Todo::Tell { view, moved } => self.tell(pid, &view, moved),
-                Todo::Closed if self.breakage == Some(Breakage::NoLease) => {}
+                // Who has handed over everything is closed, and knows it.
+                Todo::Closed if member.leaving || self.breakage == Some(Breakage::NoLease) => {}
                 Todo::Closed => return self.end(pid.at),
             }
         }
