@@ -226,7 +226,9 @@ impl Pod {
 
     /// These are to be moved: they come to rest.
     pub(super) fn freeze(&mut self, shards: impl IntoIterator<Item = Shard>, now: Now) {
-        let ours: Vec<Shard> = shards.into_iter().filter(|shard| self.mine.contains_key(shard)).collect();
+        // Those that are frozen already are at rest, or say so.
+        let goes_on = |shard: &Shard| self.mine.contains_key(shard) && !self.shard.is_frozen(*shard);
+        let ours: Vec<Shard> = shards.into_iter().filter(goes_on).collect();
         self.leaving.waiting.extend(&ours);
         self.shard(In::Freeze(ours), now);
     }
@@ -241,6 +243,10 @@ impl Pod {
 
     /// These stay after all.
     pub(super) fn thaw(&mut self, shards: Vec<Shard>, now: Now) {
+        if self.leaving.ends {
+            // What was not moved singly is handed over with everything else.
+            return;
+        }
         self.leaving.waiting.retain(|shard| !shards.contains(shard));
         self.leaving.frozen.retain(|shard| !shards.contains(shard));
         self.shard(In::Thaw(shards), now);
