@@ -256,7 +256,8 @@ impl World {
         }
         (self.slot(at).paused, self.slot(at).vanished) = (0, vanished);
         self.end_sessions(process.pid, false, vanished);
-        if has_link {
+        let unhandled = process.ending != Ending::No && process.pod.uncommitted_bytes() > 0;
+        if has_link || unhandled {
             // What it had read and nobody had handled is gone.
             self.trouble(at.site);
         }
