@@ -154,6 +154,15 @@ enum Work {
     Forget(Incarnation),
 }
 
+/// See [`Member::concerns`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Concerns {
+    dead: Vec<Dead>,
+    ready: BTreeSet<Incarnation>,
+    wanted: Vec<Path>,
+    frozen: usize,
+}
+
 /// The membership of one pod. All times are the pod's own boot-time clock.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "they have nothing to do with each other")]
@@ -188,6 +197,8 @@ pub struct Member {
     /// How many [`Input::Moved`] there were.
     moved: u64,
     steps: VecDeque<Step>,
+    /// What the last plan depended on, if it came to nothing.
+    idle: Option<Concerns>,
     /// Our own things that are being moved, with the epoch that was seen.
     moving: BTreeMap<Thing, Epoch>,
 }
@@ -218,6 +229,7 @@ impl Member {
             tell: None,
             moved: 0,
             steps: VecDeque::new(),
+            idle: None,
             moving: BTreeMap::new(),
         }
     }
@@ -399,14 +411,18 @@ impl Member {
         self.moving.retain(|thing, seen| view.owner(thing) == Some((Some(self.me), *seen)));
         self.ended.read(view.pods.iter().filter(|pod| !pod.open).map(|pod| pod.incarnation), now);
         let view = Arc::new(view);
-        if self.news || self.view.as_ref().is_none_or(|old| !old.tells_the_same(&view)) {
+        let same = self.view.as_ref().is_some_and(|old| old.tells_the_same(&view));
+        if self.news || !same {
             self.tell = Some(view.clone());
             self.news = false;
         }
         self.view = Some(view);
         self.steps.clear();
-        if !self.leaving {
+        // The same again leads to nothing, if it did so the last time and nothing else was news.
+        let known = self.concerns(now);
+        if !self.leaving && !(same && self.idle.as_ref() == Some(&known)) {
             self.steps.extend(self.knowing(now, plan));
+            self.idle = self.steps.is_empty().then_some(known);
         }
     }
 
@@ -441,6 +457,12 @@ impl Member {
 
     fn close(&mut self, now: Duration) {
         self.lease.round(now, now, Round::Closed);
+    }
+
+    /// What a plan depends on, besides the view.
+    fn concerns(&self, now: Duration) -> Concerns {
+        let dead = self.lease.dead().into_iter().chain(self.suspicions.dead(now)).collect();
+        Concerns { dead, ready: self.ready.clone(), wanted: self.wanted.clone(), frozen: self.moving.len() }
     }
 
     /// By the last view.
