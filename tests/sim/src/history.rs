@@ -23,6 +23,8 @@ pub struct Said {
     pub reflected: bool,
     /// So often the site itself refused it, as seen on its link.
     pub refused: usize,
+    /// So often a refusal was lost between the pods of the site: it is said at most once.
+    pub unheard: usize,
     /// A server on the way said that it did not get through.
     pub bounced: bool,
 }

@@ -48,7 +48,7 @@ fn once(history: &History, site: usize, found: &mut Findings) {
         }
         // What was lost with the store's tail is no longer decided.
         let settled = said.arrivals.iter().filter(|arrival| arrival.settled).count();
-        if logged + said.refused < settled && !here.tail_lost {
+        if logged + said.refused + said.unheard < settled && !here.tail_lost {
             let text = format!("m{token}: {settled} taken in by {name}, {logged} logged, {} refused", said.refused);
             found.add("taken in and forgotten", text);
         }

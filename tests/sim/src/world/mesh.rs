@@ -6,10 +6,12 @@ use std::collections::VecDeque;
 use warren_mesh::Input as News;
 use warren_model::Incarnation;
 use warren_pod::{Frame, Input};
+use warren_xmpp::Stanza;
 
 use super::World;
 use super::queue::{Event, Pid};
 use crate::names::{MS, Micros, Place, SEC};
+use crate::stanza::{is_type, token};
 
 /// Who has heard nothing for so long gives a session up.
 const KEEPALIVE: Micros = 3 * SEC;
@@ -135,7 +137,7 @@ impl World {
             (session.alive && session.ends[1 - from].incarnation == to).then_some((session, from))
         });
         // Into a session that has ended, and whose end is not known yet.
-        let Some((session, from)) = found else { return };
+        let Some((session, from)) = found else { return self.unheard(&frame) };
         let (number, other) = (session.number, session.ends[1 - from].pid.at.pod);
         let pair = (pid.at.pod.min(other), pid.at.pod.max(other));
         let way = here.ways.get(&pair).copied().unwrap_or_default();
@@ -197,12 +199,13 @@ impl World {
             return;
         };
         session.alive = false;
+        let mut lost = Vec::new();
         for end in &mut session.ends {
             if !flushed {
                 let arrived =
                     end.items.iter().take_while(|(at, item)| *at <= now || matches!(item, Item::Begin)).count();
                 let more = self.rng.index(end.items.len() - arrived + 1);
-                end.items.truncate(arrived + if self.rng.percent(50) { 0 } else { more });
+                lost.extend(end.items.drain(arrived + if self.rng.percent(50) { 0 } else { more }..));
                 // A muted way gives nothing more, and nobody waits for it.
                 for (at, _) in &mut end.items {
                     *at = (*at).min(now + 50 * MS);
@@ -210,9 +213,25 @@ impl World {
                 end.last = end.last.min(now + 50 * MS);
             }
         }
+        for (_, item) in lost {
+            if let Item::Frame(frame) = item {
+                self.unheard(&frame);
+            }
+        }
         for end in 0..2 {
             let wait = self.rng.range(0, 50) * MS;
             self.pass(site, number, end, wait, Item::End);
+        }
+    }
+
+    /// Notes the refusal of a message that nobody will hear.
+    fn unheard(&mut self, frame: &Frame) {
+        let Frame::Reply(bytes) = frame else { return };
+        let Ok(stanza) = Stanza::parse(bytes) else { return };
+        if is_type(&stanza, "error")
+            && let Some(said) = stanza.head.id.as_deref().and_then(token).and_then(|token| self.said(token))
+        {
+            said.unheard += 1;
         }
     }
 
