@@ -17,6 +17,11 @@ pub enum Cut {
     After,
     /// As `Before`, but nobody is told: both ends wait.
     Silently,
+    /// The server gets half of its message, and nobody is told.
+    Halfway,
+    /// The server does it, but does not hear that this was all of it, so it neither answers nor counts as idle. Nobody
+    /// is told.
+    Unfinished,
 }
 
 /// A proxy in front of a server. It speaks no TLS.
@@ -40,7 +45,15 @@ impl Cutter {
     /// # Errors
     /// When there is none.
     pub fn start(upstream: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::relay_from(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, upstream)
+    }
+
+    /// Takes connections from this listener. Those to the server are made by threads that this thread begins: if it is
+    /// in another network, so are they.
+    ///
+    /// # Errors
+    /// When the listener has no address.
+    pub fn relay_from(listener: TcpListener, upstream: SocketAddr) -> io::Result<Self> {
         let at = listener.local_addr()?;
         let shared = Arc::new(Shared {
             upstream,
@@ -68,7 +81,7 @@ impl Cutter {
         self.at.port()
     }
 
-    /// The next statement with this text cuts its connection.
+    /// The next statement that begins with this text cuts its connection.
     pub fn cut(&self, statement: &str, how: Cut) {
         *self.shared.order.lock().unwrap_or_else(PoisonError::into_inner) = Some((statement.to_owned(), how));
     }
@@ -98,7 +111,7 @@ impl Shared {
             thread::spawn(move || drop(answers(from, to, &deaf)))
         };
         let ended = self.questions(client, &server, &deaf);
-        if !matches!(ended, Ok(Some(Cut::Silently))) {
+        if !matches!(ended, Ok(Some(Cut::Silently | Cut::Halfway | Cut::Unfinished))) {
             let _ = client.shutdown(Shutdown::Both);
             let _ = server.shutdown(Shutdown::Both);
         }
@@ -118,13 +131,7 @@ impl Shared {
         server.write_all(&startup)?;
         let mut statements: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
         loop {
-            let mut message = vec![0; 5];
-            if from.read_exact(&mut message).is_err() {
-                return Ok(None);
-            }
-            let length = self::length(&message[1..]) + 1;
-            message.resize(length, 0);
-            from.read_exact(&mut message[5..])?;
+            let Ok(mut message) = read_message(&mut from) else { return Ok(None) };
             let mut parts = message[5..].split(|byte| *byte == 0);
             let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
             let seen = match message[0] {
@@ -142,7 +149,9 @@ impl Shared {
             let order = {
                 let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
                 match &*order {
-                    Some((text, _)) if seen.as_ref() == Some(text) => order.take().map(|(_, how)| how),
+                    Some((text, _)) if seen.as_ref().is_some_and(|seen| seen.starts_with(text)) => {
+                        order.take().map(|(_, how)| how)
+                    }
                     _ => None,
                 }
             };
@@ -159,6 +168,14 @@ impl Shared {
                     return Ok(Some(Cut::After));
                 }
                 Some(how) => {
+                    if how == Cut::Halfway {
+                        server.write_all(&message[..message.len() / 2])?;
+                    }
+                    // Bind and what follows, but for Sync.
+                    while how == Cut::Unfinished && message[0] != b'S' {
+                        server.write_all(&message)?;
+                        message = read_message(&mut from)?;
+                    }
                     deaf.store(true, Ordering::Relaxed);
                     self.cuts.fetch_add(1, Ordering::Relaxed);
                     return Ok(Some(how));
@@ -180,6 +197,16 @@ fn answers(mut from: TcpStream, mut to: TcpStream, deaf: &AtomicBool) -> io::Res
             to.write_all(&buffer[..read])?;
         }
     }
+}
+
+/// Kind, length and content.
+fn read_message(from: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut message = vec![0; 5];
+    from.read_exact(&mut message)?;
+    let length = length(&message[1..]) + 1;
+    message.resize(length, 0);
+    from.read_exact(&mut message[5..])?;
+    Ok(message)
 }
 
 fn length(bytes: &[u8]) -> usize {

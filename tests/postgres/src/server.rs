@@ -45,6 +45,7 @@ pub struct Server {
     bin: PathBuf,
     port: u16,
     durability: Durability,
+    also_at: Option<Ipv4Addr>,
     tls: Option<Tls>,
     databases: AtomicU32,
     // In this order: the janitor, too, would remove the directory.
@@ -60,6 +61,19 @@ impl Server {
     /// # Errors
     /// When PostgreSQL is not installed or does not come up; says so with the end of its log.
     pub fn start(durability: Durability) -> Result<Self> {
+        Self::start_at(durability, None)
+    }
+
+    /// The same, and it listens at this address of ours, too, for whoever is in the /24 around it. See
+    /// [`Server::seen_at`].
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_also_at(durability: Durability, addr: Ipv4Addr) -> Result<Self> {
+        Self::start_at(durability, Some(addr))
+    }
+
+    fn start_at(durability: Durability, also_at: Option<Ipv4Addr>) -> Result<Self> {
         let bin = binaries()?;
         let dir = tempfile::Builder::new().prefix("warren-pg-").tempdir().context("no directory for PostgreSQL")?;
         let janitor = Command::new("sh")
@@ -87,6 +101,7 @@ impl Server {
             bin,
             port,
             durability,
+            also_at,
             tls: Some(tls),
             databases: AtomicU32::new(0),
             dir,
@@ -101,6 +116,11 @@ impl Server {
         }
         let made = init.output().context("cannot run initdb")?;
         ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        if let Some(addr) = also_at {
+            let file = data.join("pg_hba.conf");
+            let known = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            fs::write(&file, format!("{known}host all all {addr} 255.255.255.0 trust\n"))?;
+        }
         server.restart()?;
         Ok(server)
     }
@@ -128,6 +148,11 @@ impl Server {
     /// When the server refuses.
     pub fn database_url(&self) -> Result<String> {
         Ok(format!("postgres://warren@127.0.0.1:{}/{}?sslmode=disable", self.port, self.create()?))
+    }
+
+    /// A connection string or URL of this server, for whoever sees it at another address.
+    pub fn seen_at(&self, addr: Ipv4Addr, dsn: &str) -> String {
+        dsn.replace("127.0.0.1", &addr.to_string())
     }
 
     /// A new and empty database; its name.
@@ -218,7 +243,9 @@ impl Server {
         command.arg("-D").arg(self.data());
         command.args(["-p", &self.port.to_string()]);
         let sockets = format!("unix_socket_directories={}", self.dir.path().display());
-        let mut settings = vec!["listen_addresses=127.0.0.1", &sockets, "shared_buffers=32MB", "max_connections=100"];
+        let also_at = self.also_at.map(|addr| format!(",{addr}")).unwrap_or_default();
+        let listen = format!("listen_addresses=127.0.0.1{also_at}");
+        let mut settings = vec![listen.as_str(), &sockets, "shared_buffers=32MB", "max_connections=100"];
         if self.durability == Durability::Memory {
             settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
         }

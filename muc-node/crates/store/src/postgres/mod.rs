@@ -53,7 +53,8 @@ pub struct PostgresOptions {
     /// A statement that takes longer is an error.
     pub answer: Duration,
     /// The server ends a transaction whose client does nothing for so long: its lanes are locked until then. A pod
-    /// that takes over from one that vanished inside a commit waits for it.
+    /// that takes over from one that vanished inside a commit waits for it, or for the server's TCP to give up a host
+    /// that is not heard of for twice that time, to the next second and two at least.
     pub idle: Duration,
 }
 

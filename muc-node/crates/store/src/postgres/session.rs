@@ -213,10 +213,12 @@ async fn open(target: &Target, writes: bool) -> Result<Wire, Trouble> {
     client.batch_execute(&settings).await?;
     // Not every server of this protocol knows these; without them, it notices by its own settings.
     for setting in [
-        format!("SET tcp_keepalives_idle = {}", answer.as_secs().max(1)),
+        // Those above do not see a client whose host vanishes after a statement and before the Sync that ends it: no
+        // statement runs, and the session is not idle yet. Only TCP tells. With a timeout of the user the number of
+        // probes means nothing: the first timer of a keepalive that goes off after it ends the connection.
+        format!("SET tcp_keepalives_idle = {}", idle.as_secs().max(1)),
         "SET tcp_keepalives_interval = 1".to_owned(),
-        "SET tcp_keepalives_count = 3".to_owned(),
-        format!("SET tcp_user_timeout = {}", millis(answer)),
+        format!("SET tcp_user_timeout = {}", millis(idle * 2)),
         format!("SET client_connection_check_interval = {}", millis(idle)),
         // Everything here is found by a key and wanted in its order. Left to its guesses about a table that has just
         // been made, the server prepares to fetch a whole room's log and to sort it for a page of ten.

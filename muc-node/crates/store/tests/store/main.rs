@@ -10,6 +10,7 @@ mod faulty_pods;
 mod moves;
 mod postgres;
 mod postgres_faults;
+mod postgres_vanished;
 mod queue;
 mod sqlite;
 mod tail;
