@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, anyhow};
 use jid::BareJid;
@@ -148,6 +150,8 @@ pub struct Store {
     held: VecDeque<Work>,
     /// The writer had no room for them. While that is so, the link is not read.
     full: bool,
+    /// The lane is closed, and the answer that says so was sent: the writer has ended as it should.
+    fenced: Arc<AtomicBool>,
 }
 
 /// The writer's thread has ended without being asked to.
@@ -168,14 +172,20 @@ impl Store {
         let readers = Readers::start(readers).context("no threads to read the store with")?;
         let written = answers.clone();
         // Nobody listens any more only when the pod has ended.
-        let on = Box::new(move |completions| drop(written.send(Answer::Written(completions))));
+        let fenced = Arc::new(AtomicBool::new(false));
+        let told = fenced.clone();
+        let on = Box::new(move |completions: Vec<Completion>| {
+            let last = completions.contains(&Completion::Fenced);
+            drop(written.send(Answer::Written(completions)));
+            told.fetch_or(last, Ordering::Release);
+        });
         // The writer asks for the lane and its last batch, which is new.
         let ownership = Ownership { epoch: Epoch(0), lane, batch: Batch(0) };
         let writer =
             Writer::start(store, ownership, Limits::default(), on).context("no thread to write to the store with")?;
         let submitter = writer.submitter();
         let held = VecDeque::new();
-        Ok((Self { lane, writer, submitter, readers, answers, held, full: false }, inbox))
+        Ok((Self { lane, writer, submitter, readers, answers, held, full: false, fenced }, inbox))
     }
 
     /// Writes this with the next [`Self::hand_over`], after all that was given before.
@@ -187,11 +197,13 @@ impl Store {
     /// the first, and a group of three costs as much as one of a hundred.
     ///
     /// # Errors
-    /// When the writer has died.
+    /// When the writer has died. Not when it has ended because the lane is closed: that is among the answers, and is the
+    /// reason that people are to read.
     pub fn hand_over(&mut self) -> Result<(), Died> {
         let given = self.submitter.submit_all(&mut self.held);
         self.full = given == Err(Refused::Full);
-        if given == Err(Refused::Stopped) { Err(Died) } else { Ok(()) }
+        let died = given == Err(Refused::Stopped) && !self.fenced.load(Ordering::Acquire);
+        if died { Err(Died) } else { Ok(()) }
     }
 
     /// Reads a room.
@@ -290,6 +302,28 @@ impl Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use warren_model::UnixMs;
+    use warren_store::Memory;
+
+    #[test]
+    fn a_writer_that_ends_since_the_lane_is_closed_has_not_died() {
+        let mut memory = Memory::new();
+        let lane = memory.take_over(Incarnation(1), UnixMs(0)).unwrap().lane;
+        let (mut store, mut answers) = Store::start(Box::new(memory.clone()), lane).unwrap();
+        memory.take_over(Incarnation(2), UnixMs(0)).unwrap();
+        let path = Path { local: "rooms.example".into(), remote: "example".into() };
+        let mark = Work::Watermark { lane, path, batch: Batch(0) };
+        store.write(mark.clone());
+        store.hand_over().unwrap();
+        let answer = answers.blocking_recv();
+        assert!(matches!(&answer, Some(Answer::Written(all)) if all.contains(&Completion::Fenced)), "{answer:?}");
+        // As a turn does that was under way meanwhile. Until the writer is at its end it takes works.
+        while store.submitter.run(Box::new(|_| ())).is_ok() {
+            std::thread::yield_now();
+        }
+        store.write(mark);
+        assert_eq!(store.hand_over(), Ok(()));
+    }
 
     #[test]
     fn urls_say_what_is_wrong_with_them() {
