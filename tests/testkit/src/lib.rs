@@ -6,5 +6,6 @@ pub mod loopback;
 pub mod memory;
 pub mod node;
 pub mod peers;
+mod pki;
 pub mod real;
 pub mod story;

@@ -3,6 +3,8 @@
 
 use std::{
     collections::VecDeque,
+    ffi::OsString,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     sync::OnceLock,
@@ -16,6 +18,8 @@ use tokio::{
     process::Command,
     time::{Instant, sleep, timeout},
 };
+
+use warren_test_netns::Host;
 
 pub use crate::log_entry::LogEntry;
 use crate::peers::{Child, ComponentAccess, Port, Site, World, child::Program};
@@ -61,6 +65,7 @@ pub struct Config {
     manifests: Vec<(&'static str, String)>,
     filter: String,
     shared: Option<Shared>,
+    host: Option<Host>,
     wrong: Vec<String>,
 }
 
@@ -99,6 +104,7 @@ impl Node {
             manifests: manifests.map(|(file, text)| (file, text.to_owned())).to_vec(),
             filter: "info".to_owned(),
             shared: None,
+            host: None,
             wrong: Vec::new(),
         })
     }
@@ -127,8 +133,13 @@ impl Node {
     }
 
     /// Its admin listener.
-    pub fn admin(&self) -> std::net::SocketAddr {
-        self.admin.addr()
+    pub fn admin(&self) -> SocketAddr {
+        self.config.admin(&self.admin)
+    }
+
+    /// The host of its own that it runs on, if there is one.
+    pub fn host(&self) -> Option<&Host> {
+        self.config.host.as_ref()
     }
 
     /// The process.
@@ -197,7 +208,7 @@ impl Node {
     /// # Errors
     /// When nobody answers.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
-        get(self.admin.addr(), path).await
+        get(self.admin(), path).await
     }
 
     /// The end of its output, and that of the runs before, for people.
@@ -229,7 +240,7 @@ impl Config {
 
     /// Connects to the server through this address, as a proxy's.
     #[must_use]
-    pub fn through(mut self, addr: std::net::SocketAddr) -> Self {
+    pub fn through(mut self, addr: SocketAddr) -> Self {
         self.access.addr = addr;
         self
     }
@@ -239,6 +250,22 @@ impl Config {
     pub fn sharing(mut self, url: &str, pod: &str, ttl: &str) -> Self {
         self.shared = Some(Shared { url: url.to_owned(), pod: pod.to_owned(), ttl: ttl.to_owned() });
         self
+    }
+
+    /// Runs on a host of its own. The servers must be reached from there: see [`Config::through`] and
+    /// [`Config::sharing`].
+    #[must_use]
+    pub fn on(mut self, host: &Host) -> Self {
+        self.host = Some(host.clone());
+        self
+    }
+
+    /// Where its listener is. A port that is free on loopback is free on a host that runs nothing else.
+    fn admin(&self, port: &Port) -> SocketAddr {
+        match &self.host {
+            Some(host) => (host.addr(), port.number()).into(),
+            None => port.addr(),
+        }
     }
 
     /// Writes the manifests, starts the node and waits until it serves.
@@ -299,18 +326,26 @@ impl Config {
 
     async fn launch(&self, admin: &Port) -> Result<Child> {
         let store = self.url();
-        let mesh = ["--mesh", "127.0.0.1:0", "--mesh-plaintext"];
-        let member =
-            self.shared.iter().flat_map(|shared| ["--pod", &shared.pod, "--ttl", &shared.ttl].into_iter().chain(mesh));
+        let member = self.shared.iter().flat_map(|shared| ["--pod", &shared.pod, "--ttl", &shared.ttl]);
+        let mesh = if self.shared.is_some() { self.mesh()? } else { Vec::new() };
         let manifests = self.manifest_dir();
+        let admin = self.admin(admin);
+        let (name, packages, before): (_, _, Vec<OsString>) = match &self.host {
+            None => (binary()?, "none: cargo build -p warren-muc-node", Vec::new()),
+            Some(host) => {
+                let (nsenter, args) = host.prefix();
+                (nsenter, "util-linux", args.into_iter().chain([binary()?.into()]).collect())
+            }
+        };
         let mut child = Child::start(Program {
-            name: binary()?,
-            packages: "none: cargo build -p warren-muc-node",
-            args: ["--log".into(), self.filter.clone().into(), "--log-format".into(), "text".into()]
+            name,
+            packages,
+            args: before
                 .into_iter()
                 .chain(["serve".into(), "--manifests".into(), manifests.into(), "--store".into(), store.into()])
-                .chain(["--admin".into(), admin.addr().to_string().into()])
+                .chain(["--admin".into(), admin.to_string().into()])
                 .chain(member.map(Into::into))
+                .chain(mesh)
                 .collect(),
             env: vec![],
             logs: vec![],
@@ -319,7 +354,7 @@ impl Config {
         let end = Instant::now() + READY;
         let mut missing = String::from("nobody answers at its admin address");
         loop {
-            match get(admin.addr(), "/ready").await {
+            match get(admin, "/ready").await {
                 Ok((200, _)) => return Ok(child),
                 Ok((_, why)) => missing = why,
                 Err(_) => {}
@@ -333,6 +368,20 @@ impl Config {
             }
             sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Where other nodes of the same store reach this one: in the clear on loopback, else with certificates.
+    fn mesh(&self) -> Result<Vec<OsString>> {
+        let Some(host) = &self.host else {
+            return Ok(["--mesh", "127.0.0.1:0", "--mesh-plaintext"].map(OsString::from).to_vec());
+        };
+        let [cert, key, ca] = crate::pki::files(self.dir.parent().unwrap_or(&self.dir))?;
+        let addr: SocketAddr = (host.addr(), 0).into();
+        let mut args = ["--mesh", &addr.to_string(), "--mesh-name", crate::pki::NAME].map(OsString::from).to_vec();
+        for (flag, file) in [("--tls-cert", cert), ("--tls-key", key), ("--tls-ca", ca)] {
+            args.extend([flag.into(), file.into_os_string()]);
+        }
+        Ok(args)
     }
 
     fn manifest_dir(&self) -> PathBuf {
@@ -388,7 +437,7 @@ fn missing(here: &Path) -> String {
 ///
 /// # Errors
 /// When nobody answers.
-pub async fn get(addr: std::net::SocketAddr, path: &str) -> Result<(u16, String)> {
+pub async fn get(addr: SocketAddr, path: &str) -> Result<(u16, String)> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let answer = async {
         let mut stream = TcpStream::connect(addr).await?;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -28,6 +28,7 @@ pub struct Config {
     hosts: Vec<String>,
     accounts: Vec<(String, String)>,
     components: Vec<(String, String)>,
+    also_at: Vec<IpAddr>,
     mucs: Vec<String>,
     certificates: Option<PathBuf>,
     modules: Vec<String>,
@@ -58,6 +59,7 @@ impl Prosody {
             hosts: Vec::new(),
             accounts: Vec::new(),
             components: Vec::new(),
+            also_at: Vec::new(),
             mucs: Vec::new(),
             certificates: None,
             modules: modules.map(str::to_owned).to_vec(),
@@ -137,6 +139,13 @@ impl Config {
     #[must_use]
     pub fn component(mut self, domain: &str, secret: &str) -> Self {
         self.components.push((domain.to_owned(), secret.to_owned()));
+        self
+    }
+
+    /// Listens for components at this address of ours, too, on the same port.
+    #[must_use]
+    pub fn components_at(mut self, addr: impl Into<IpAddr>) -> Self {
+        self.also_at.push(addr.into());
         self
     }
 
@@ -243,6 +252,9 @@ impl Config {
     fn text(&self, c2s: &Port, s2s: &Port, component: &Port) -> String {
         let modules = self.modules.iter().filter(|name| *name != "tls" || self.certificates.is_some());
         let modules: Vec<String> = modules.map(|name| format!("{name:?}")).collect();
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let component_at: Vec<String> =
+            std::iter::once(&local).chain(&self.also_at).map(|addr| format!("\"{addr}\"")).collect();
         let level = if self.debug { "debug" } else { "info" };
         let mut text = format!(
             "run_as_root = true\n\
@@ -255,6 +267,7 @@ impl Config {
              c2s_direct_tls_ports = {{}}\n\
              s2s_direct_tls_ports = {{}}\n\
              component_ports = {{ {component} }}\n\
+             component_interfaces = {{ {component_at} }}\n\
              unbound = {{ resolvconf = false, forward = {{ \"{dns_ip}@{dns_port}\" }} }}\n\
              modules_enabled = {{ {modules} }}\n\
              modules_disabled = {{ \"http\", \"limits\" }}\n\
@@ -267,6 +280,7 @@ impl Config {
             c2s = c2s.number(),
             s2s = s2s.number(),
             component = component.number(),
+            component_at = component_at.join(", "),
             dns_ip = self.dns.ip(),
             dns_port = self.dns.port(),
             modules = modules.join(", "),
