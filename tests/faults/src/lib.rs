@@ -96,3 +96,10 @@ pub fn run(test: impl Future<Output = Result<()>>) {
         Err(elapsed) => panic!("not done after {LIMIT:?}: {elapsed}"),
     }
 }
+
+/// Median and maximum, for people; sorts.
+pub fn spread(times: &mut [Duration]) -> String {
+    times.sort();
+    let at = |place: usize| times.get(place).copied().unwrap_or_default();
+    format!("median {:.2?}, maximum {:.2?}", at(times.len() / 2), at(times.len().saturating_sub(1)))
+}

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use warren_faults::account::{Quit, account, settle};
-use warren_faults::{Crowd, SOON, Sites, run};
+use warren_faults::{Crowd, SOON, Sites, run, spread};
 use warren_test_postgres::{Durability, Server};
 use warren_testkit::node::Node;
 use warren_testkit::peers::{Site, World};
@@ -137,11 +137,4 @@ fn kills(count: usize, target: Target) {
         }
         world.stop().await
     });
-}
-
-/// Median and maximum; sorts.
-fn spread(times: &mut [Duration]) -> String {
-    times.sort();
-    let [median, longest] = [times.len() / 2, times.len() - 1].map(|at| times[at]);
-    format!("median {median:.2?}, maximum {longest:.2?}")
 }

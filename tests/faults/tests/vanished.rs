@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use warren_faults::account::account;
-use warren_faults::{Crowd, Ledger, SOON, Sites, run};
+
+use warren_faults::{Crowd, Ledger, SOON, Sites, run, spread};
 use warren_test_netns::{Host, Lan};
 use warren_test_postgres::{Durability, Server};
 use warren_testkit::node::Node;
@@ -49,7 +50,7 @@ fn the_host_of_the_node_that_serves_vanishes() {
             anyhow::Ok(config.through(prosody).sharing(&url, pod, "1s").on(host))
         };
         let first = node("first", &lan.host()?)?.start().await?;
-        let mut other = node("second", &lan.host()?)?.stand_by().await?;
+        let mut other = node("second", &lan.host()?)?.start().await?;
         let denmark = Node::start(&world, Site::Denmark).await?;
         let mut sites = Sites { nodes: [first, denmark], world };
         let mut crowd = Crowd::joins(&sites, PEOPLE, EVERY).await?;
@@ -60,7 +61,7 @@ fn the_host_of_the_node_that_serves_vanishes() {
             let lost = sites.node(Site::Wonderland).host().context("it has a host")?.clone();
             let gone = Instant::now();
             lost.unplug()?;
-            // The other one takes over; the lost one is to come back as the one that stands by.
+            // The other one takes over; the lost one is to come back and get its share of the rooms.
             std::mem::swap(sites.node_mut(Site::Wonderland), &mut other);
             crowd.talks(until_it_serves(sites.node(Site::Wonderland))).await?;
             at_the_room.push(gone.elapsed());
@@ -80,7 +81,7 @@ fn the_host_of_the_node_that_serves_vanishes() {
             let last = other.report();
             ensure!(status.code() == Some(1), "the lost node ended with {status}\n{last}");
             ensure!(last.contains("another node has taken over"), "it does not say why it ended\n{last}");
-            crowd.talks(other.stand_by_again()).await?;
+            crowd.talks(other.start_again()).await?;
             let after = authentications(&sites)?;
             ensure!(after == authenticated, "the lost node has taken the link back:\n{last}");
             ensure!(sites.node(Site::Wonderland).serves().await, "the new one does not serve:\n{}", sites.report());
@@ -104,7 +105,7 @@ fn the_host_of_the_node_that_serves_vanishes() {
 
 async fn until_it_serves(node: &Node) -> Result<()> {
     let end = Instant::now() + SOON;
-    while !node.serves().await {
+    while !node.has_link().await {
         ensure!(Instant::now() < end, "nobody takes over\n{}", node.report());
         sleep(Duration::from_millis(5)).await;
     }
@@ -130,11 +131,4 @@ async fn one_order(sites: &Sites, crowd: &Crowd) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Median and maximum; sorts.
-fn spread(times: &mut [Duration]) -> String {
-    times.sort();
-    let [median, longest] = [times.len() / 2, times.len() - 1].map(|at| times[at]);
-    format!("median {median:.2?}, maximum {longest:.2?}")
 }

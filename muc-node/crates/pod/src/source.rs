@@ -129,6 +129,10 @@ impl Pod {
 
     /// A stanza from another pod's link.
     pub(super) fn routed(&mut self, from: Incarnation, n: u64, shard: Shard, epoch: Epoch, stanza: Stanza, now: Now) {
+        if from != self.me && !self.table.is_open(from) {
+            // It has ended for everybody else, and its numbers may be forgotten.
+            return;
+        }
         let owner = self.table.shard(shard);
         if epoch > owner.epoch {
             self.ahead.push(Ahead { from, n, shard, epoch, stanza });

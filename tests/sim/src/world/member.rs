@@ -362,6 +362,11 @@ impl World {
                     Err(_) => Did::Failed,
                 }
             }
+            Change::Forget(pod) => match here.store.cluster().forget(pod) {
+                Ok(true) => Did::Changed,
+                Ok(false) => Did::Nothing,
+                Err(_) => Did::Failed,
+            },
             Change::Claim(claims) => {
                 let claims: Vec<_> = claims
                     .into_iter()
