@@ -54,6 +54,8 @@ pub async fn stop(driver: &mut Driver) -> Result<(), Fatal> {
     driver.run_while(CLOSE, |driver| !driver.is_off()).await?;
     driver.write_down()?;
     if driver.cluster().is_some() {
+        // Before others have the link: what they read must not come before what was read here.
+        driver.run_while(SETTLE, |driver| !driver.is_durable()).await?;
         // What others own by then is said to them, and they say when they have it.
         driver.drain()?;
         driver.run_while(SETTLE, |driver| !driver.is_handed_over()).await?;

@@ -210,11 +210,12 @@ impl World {
         let linked = self.slot(at).link.up;
         let unread = !self.slot(at).link.into.is_empty();
         let Some(process) = self.running(pid) else { return };
-        let busy = process.pod.uncommitted_bytes() > 0 || (linked && process.pod.ready());
+        let unhandled = process.pod.uncommitted_bytes() > 0;
+        let (busy, unread) = (unhandled || (linked && process.pod.ready()), unread || unhandled);
         let (ending, again) = match process.ending {
             Ending::No => (Ending::Resting(now + 10 * SEC), true),
             Ending::Resting(until) if busy && now < until => (Ending::Resting(until), true),
-            Ending::Resting(_) => (Ending::Closing(now + 7 * SEC, linked), true),
+            Ending::Resting(_) => (Ending::Closing(now + 12 * SEC, linked), true),
             Ending::Closing(until, linked) if unread && now < until => (Ending::Closing(until, linked), true),
             Ending::Closing(..) | Ending::Moving => (Ending::Moving, false),
         };
