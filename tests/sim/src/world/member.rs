@@ -69,6 +69,8 @@ pub(crate) enum Ask {
     View,
     Change(Change),
     Move(Vec<Claim>),
+    /// Whoever asked has given it up.
+    LateMove(Vec<Claim>),
     HandOver(Vec<Assignment>),
 }
 
@@ -196,9 +198,19 @@ impl World {
             Some(Claim { assignment: Assignment { thing, to }, seen })
         });
         let claims: Vec<Claim> = claims.collect();
-        if !claims.is_empty() {
-            self.want(pid, Ask::Move(claims));
+        if claims.is_empty() {
+            return;
         }
+        if !(self.faults_on && self.rng.percent(6)) {
+            return self.want(pid, Ask::Move(claims));
+        }
+        // Its connection is lost, and the store goes on with what it was given.
+        let Some(me) = self.running(pid).map(|process| process.incarnation) else { return };
+        self.sites[pid.at.site].late_moves = true;
+        let things = claims.iter().map(|claim| claim.assignment.thing.clone()).collect();
+        let (back, late) = (self.store_time(), self.rng.range(1, 3000) * MS);
+        self.after(back, Event::Told(pid, Told::Moved(things, Vec::new())));
+        self.after(late, Event::Ask(pid, me, Ask::LateMove(claims)));
     }
 
     /// A pod is told to end: it finishes what it has read, ends its stream, and hands over its rooms.
@@ -301,6 +313,10 @@ impl World {
                 let moved = if unreachable { Vec::new() } else { self.store_move(pid, me, &claims, wall) };
                 let things = claims.into_iter().map(|claim| claim.assignment.thing).collect();
                 Told::Moved(things, if unheard { Vec::new() } else { moved })
+            }
+            Ask::LateMove(claims) => {
+                self.store_move(pid, me, &claims, wall);
+                return;
             }
             Ask::HandOver(_) if unreachable => Told::HandedOver(Vec::new()),
             Ask::HandOver(assign) => {
