@@ -420,7 +420,8 @@ impl Member {
         self.steps.clear();
         // The same again leads to nothing, if it did so the last time and nothing else was news.
         let known = self.concerns(now);
-        if !self.leaving && !(same && self.idle.as_ref() == Some(&known)) {
+        let nothing = same && self.idle.as_ref() == Some(&known);
+        if !self.leaving && !nothing {
             self.steps.extend(self.knowing(now, plan));
             self.idle = self.steps.is_empty().then_some(known);
         }

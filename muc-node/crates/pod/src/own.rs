@@ -19,20 +19,27 @@ pub(crate) struct Leaving {
     waiting: BTreeSet<Shard>,
     /// Those that are, and that nobody was told of.
     frozen: Vec<Shard>,
-    /// All of them, since the pod is about to end.
-    drain: bool,
-    /// That was so at some time.
-    ends: bool,
-    /// Everything has come to rest, and is being handed over.
-    drained: bool,
+    /// Whether the pod is about to end.
+    end: End,
     /// This pod has given away what it hears of now.
     gives: bool,
+}
+
+/// How far the end of a pod is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    No,
+    /// Everything is to come to rest.
+    Draining,
+    /// It has, and is being handed over.
+    Drained,
 }
 
 impl Leaving {
     /// Whether everything is being handed over, which closes the lane: only watermarks are written there by then.
     pub(crate) fn has_drained(&self) -> bool {
-        self.drained
+        self.end == End::Drained
     }
 }
 
@@ -116,7 +123,7 @@ impl Pod {
         }
         // Nobody takes anything from a pod that lives: it was closed, and must not pass on what it has read, which would
         // come behind what others have read since.
-        let planned = |shard: Shard| !self.leaving.ends && self.shard.is_frozen(shard);
+        let planned = |shard: Shard| self.leaving.end == End::No && self.shard.is_frozen(shard);
         let taken = |shard: &&Shard| self.table.shard(**shard).who != Some(self.me) && !planned(**shard);
         if !self.leaving.gives && lost.iter().any(|shard| taken(&shard)) {
             return self.requests.push(Request::Dead);
@@ -148,7 +155,7 @@ impl Pod {
         let shards: BTreeSet<Shard> = gained.iter().map(|(shard, _)| *shard).collect();
         tracing::info!(shards = shards.len(), "rooms are ours");
         self.shard(In::Own(gained), now);
-        if self.leaving.drain {
+        if self.leaving.end == End::Draining {
             // They go to somebody else at once.
             self.freeze(shards, now);
             return;
@@ -235,15 +242,14 @@ impl Pod {
 
     /// Everything is to be moved.
     pub(super) fn drain(&mut self, now: Now) {
-        self.leaving.drain = true;
-        self.leaving.ends = true;
+        self.leaving.end = End::Draining;
         let all: Vec<Shard> = self.mine.keys().copied().collect();
         self.freeze(all, now);
     }
 
     /// These stay after all.
     pub(super) fn thaw(&mut self, shards: Vec<Shard>, now: Now) {
-        if self.leaving.ends {
+        if self.leaving.end != End::No {
             // What was not moved singly is handed over with everything else.
             return;
         }
@@ -264,9 +270,8 @@ impl Pod {
             return;
         }
         let frozen = std::mem::take(&mut self.leaving.frozen);
-        if self.leaving.drain {
-            self.leaving.drain = false;
-            self.leaving.drained = true;
+        if self.leaving.end == End::Draining {
+            self.leaving.end = End::Drained;
             self.requests.push(Request::Drained);
         } else if !frozen.is_empty() {
             self.requests.push(Request::Frozen(frozen));

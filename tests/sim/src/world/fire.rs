@@ -90,8 +90,7 @@ impl World {
         match step {
             Step::Submit => self.slot(at).slow.0 = length,
             Step::Commit => self.slot(at).slow.1 = length,
-            Step::Release => self.stand_still(at, length),
-            Step::Move => self.stand_still(at, length),
+            Step::Release | Step::Move => self.stand_still(at, length),
             Step::Send => self.stall_link(at, true),
             Step::Evidence => self.stall_link(at, false),
         }
