@@ -46,7 +46,7 @@ pub enum Fatal {
     /// See [`crate::member::Tenure::is_closed`].
     #[error(
         "another node has taken over, since this one was not heard of for too long or its name was used again; started \
-         again it stands by"
+         again it gets its share of the rooms"
     )]
     Closed,
     /// See [`Died`].
