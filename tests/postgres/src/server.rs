@@ -245,7 +245,7 @@ impl Server {
         let sockets = format!("unix_socket_directories={}", self.dir.path().display());
         let also_at = self.also_at.map(|addr| format!(",{addr}")).unwrap_or_default();
         let listen = format!("listen_addresses=127.0.0.1{also_at}");
-        let mut settings = vec![listen.as_str(), &sockets, "shared_buffers=32MB", "max_connections=100"];
+        let mut settings = vec![listen.as_str(), &sockets, "shared_buffers=32MB", "max_connections=400"];
         if self.durability == Durability::Memory {
             settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
         }

@@ -14,6 +14,8 @@ hatter receives
   <message type='groupchat' from='rabbithole@rooms.wonderland.lit/Alice' id='m1'><body>Hello</body>
     <stanza-id xmlns='urn:xmpp:sid:0' by='rabbithole@rooms.wonderland.lit' id='{one}'/></message>
 
+# What a ping has proven to have arrived by then is not sent again.
+time 3s
 hatter sends
   <message type='error' to='rabbithole@rooms.wonderland.lit/Alice' id='m1'><error type='cancel'>
     <recipient-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>

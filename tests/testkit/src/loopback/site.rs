@@ -1,5 +1,6 @@
 //! One site: a `muc-node` process on a store that was filled beforehand, attached to an acceptor of ours.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,14 +15,14 @@ use crate::peers::{Child, child::Program};
 use crate::story::SiteDecl;
 
 /// From the start of the process until its component has introduced itself, on a busy machine.
-const READY: Duration = Duration::from_secs(20);
-const SECRET: &str = "secret";
+pub(super) const READY: Duration = Duration::from_secs(20);
+pub(super) const SECRET: &str = "secret";
 
 /// A running site.
 pub(super) struct Site {
     pub(super) domain: String,
     pub(super) link: Link,
-    child: Child,
+    nodes: Vec<Child>,
     _acceptor: Acceptor,
 }
 
@@ -30,8 +31,7 @@ impl Site {
     pub(super) async fn start(decl: &SiteDecl, dir: &Path) -> Result<Self> {
         let acceptor = Acceptor::bind(SECRET).await?;
         let store = dir.join(format!("{}.db", decl.name));
-        let port = acceptor.addr()?.port();
-        fill(&store, decl, &ComponentConfig { host: "127.0.0.1".to_owned(), port, secret: SECRET.to_owned() })?;
+        fill(&store, decl, &server_at(acceptor.addr()?))?;
         let mut child = Child::start(Program {
             name: binary()?,
             packages: "none: cargo build -p warren-muc-node",
@@ -51,19 +51,36 @@ impl Site {
                 return Err(anyhow!("site {} (alive: {alive}): {error:#}\n{}", decl.name, child.report()));
             }
         };
-        Ok(Self { domain: decl.domain.to_string(), link, child, _acceptor: acceptor })
+        Ok(Self::of(decl.domain.to_string(), link, vec![child], acceptor))
+    }
+
+    /// One that serves.
+    pub(super) fn of(domain: String, link: Link, nodes: Vec<Child>, acceptor: Acceptor) -> Self {
+        Self { domain, link, nodes, _acceptor: acceptor }
     }
 
     /// Its output, for a failure.
     pub(super) fn report(&self) -> String {
-        self.child.report()
+        self.nodes.iter().map(Child::report).collect()
     }
+}
+
+/// The server that an acceptor plays.
+pub(super) fn server_at(addr: SocketAddr) -> ComponentConfig {
+    ComponentConfig { host: addr.ip().to_string(), port: addr.port(), secret: SECRET.to_owned() }
 }
 
 /// Writes what an operator would have applied.
 pub fn fill(file: &Path, decl: &SiteDecl, server: &ComponentConfig) -> Result<()> {
     let mut store = Sqlite::open(file, Options::default()).context("the site's store")?;
     let ownership = store.take_over(Incarnation(1), UnixMs(1))?;
+    let works = declared(decl, server);
+    store.commit(ownership.lane, &works).map_err(|error| anyhow!("the site's store: {error}"))?;
+    Ok(())
+}
+
+/// The same as work for any store.
+pub(super) fn declared(decl: &SiteDecl, server: &ComponentConfig) -> Vec<Work> {
     let service = ServiceConfig {
         domain: decl.domain.clone(),
         home_domains: decl.home.clone(),
@@ -79,7 +96,7 @@ pub fn fill(file: &Path, decl: &SiteDecl, server: &ComponentConfig) -> Result<()
         let body = Body::Room { jid: room.jid.clone(), config: room.config.clone(), destroy_on_delete: false };
         bodies.push((ObjectKind::FederatedRoom, room.jid.to_string(), body));
     }
-    let works: Vec<_> = bodies
+    bodies
         .into_iter()
         .zip(1..)
         .map(|((kind, name, body), ticket)| {
@@ -92,7 +109,5 @@ pub fn fill(file: &Path, decl: &SiteDecl, server: &ComponentConfig) -> Result<()
             };
             Work::Object { ticket: Ticket(ticket), object: Box::new(object) }
         })
-        .collect();
-    store.commit(ownership.lane, &works).map_err(|error| anyhow!("the site's store: {error}"))?;
-    Ok(())
+        .collect()
 }

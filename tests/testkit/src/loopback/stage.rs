@@ -7,39 +7,56 @@ use anyhow::{Context, Result, bail};
 use jid::Jid;
 use minidom::Element;
 use tokio::runtime::Runtime;
+use warren_test_postgres::Server;
 
 use super::site::Site;
+use super::three;
 use crate::peers::RunDir;
-use crate::story::{Fault, Place, Scene, Seen, Stage, Story, Until};
+use crate::story::{Fault, Place, Scene, Seen, SiteDecl, Stage, Story, Until};
 
-/// Nothing comes any more when nothing has come for so long: a message takes a millisecond or two.
-const QUIET: Duration = Duration::from_millis(60);
+/// Nothing comes any more when so many looks in a row have found nothing: a message takes a millisecond or two. Looks
+/// and not time: on a busy machine they take longer, as messages do.
+const QUIET: u32 = 30;
+/// The same where a message goes through three processes and a database.
+const QUIET_OF_THREE: u32 = 80;
 /// How long an expected stanza is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks at the links.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// One `muc-node` for each site of a story.
+/// One `muc-node` for each site of a story, or three.
 pub struct NodeStage {
     // Before the runtime: processes and links end while it still runs.
     sites: BTreeMap<String, Site>,
     runtime: Runtime,
     scene: Scene,
     seen: Vec<Seen>,
-    _dir: RunDir,
+    quiet: u32,
+    /// Stores that are files are in there, as long as this is here.
+    stores: Option<RunDir>,
 }
 
 impl NodeStage {
-    /// Starts them.
+    /// Starts one for each site.
     pub fn new(story: &Story) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let dir = RunDir::new()?;
+        let mut stage = Self::of(story, QUIET, |runtime, decl| runtime.block_on(Site::start(decl, dir.path())))?;
+        stage.stores = Some(dir);
+        Ok(stage)
+    }
+
+    /// Starts three for each site on a database of this server: one has the link, the others have the story's rooms.
+    pub fn of_three(story: &Story, postgres: &Server) -> Result<Self> {
+        Self::of(story, QUIET_OF_THREE, |runtime, decl| three::start(runtime, postgres, decl, story))
+    }
+
+    fn of(story: &Story, quiet: u32, start: impl Fn(&Runtime, &SiteDecl) -> Result<Site>) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let mut sites = BTreeMap::new();
         for decl in &story.scene.sites {
-            let site = runtime.block_on(Site::start(decl, dir.path()))?;
-            sites.insert(decl.name.clone(), site);
+            sites.insert(decl.name.clone(), start(&runtime, decl)?);
         }
-        Ok(Self { sites, runtime, scene: story.scene.clone(), seen: Vec::new(), _dir: dir })
+        Ok(Self { sites, runtime, scene: story.scene.clone(), seen: Vec::new(), quiet, stores: None })
     }
 
     /// Takes what has come and passes it on. True: there was something.
@@ -113,14 +130,12 @@ impl Stage for NodeStage {
 
     fn collect(&mut self, until: Until<'_>) -> Result<Vec<Seen>> {
         let begin = Instant::now();
-        let mut last = begin;
+        let mut silent = 0;
         loop {
-            if self.look()? {
-                last = Instant::now();
-            }
+            silent = if self.look()? { 0 } else { silent + 1 };
             let enough = match until {
                 Until::At(place) => self.seen.iter().any(|seen| seen.place == *place) || begin.elapsed() > PATIENCE,
-                Until::Quiet => last.elapsed() > QUIET,
+                Until::Quiet => silent > self.quiet,
             };
             if enough {
                 return Ok(std::mem::take(&mut self.seen));

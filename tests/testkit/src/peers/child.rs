@@ -112,6 +112,11 @@ impl Child {
         }
     }
 
+    /// The first line of its output, as far as that is kept, that holds `text`.
+    pub fn line_with(&self, text: &str) -> Option<String> {
+        lock(&self.output.tail).iter().find(|line| line.contains(text)).cloned()
+    }
+
     /// Waits until an XMPP stream header sent to `addr` is answered. `ns` is the content namespace.
     ///
     /// # Errors

@@ -12,5 +12,5 @@ pub mod stage;
 mod tests;
 
 pub use parse::{Do, Grant, ParseError, PeerDecl, RoomDecl, Scene, SiteDecl, Step, Story, UserDecl, load};
-pub use runner::{Failure, Report, run, run_all};
+pub use runner::{Failure, Report, run, run_all, run_all_at_once};
 pub use stage::{Fault, Level, Place, Seen, Stage, Until};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jid::{BareJid, Jid};
 use minidom::Element;
@@ -48,6 +49,18 @@ pub struct Report {
 }
 
 impl Report {
+    fn new(level: Level) -> Self {
+        Self { level, ran: BTreeMap::new(), elsewhere: 0, failures: Vec::new() }
+    }
+
+    fn add(&mut self, part: Self) {
+        for (xep, count) in part.ran {
+            *self.ran.entry(xep).or_default() += count;
+        }
+        self.elsewhere += part.elsewhere;
+        self.failures.extend(part.failures);
+    }
+
     /// How many were played.
     pub fn count(&self) -> usize {
         self.ran.values().sum()
@@ -81,7 +94,7 @@ pub fn run_all<S: Stage>(
     level: Level,
     mut stage: impl FnMut(&Story) -> anyhow::Result<S>,
 ) -> Report {
-    let mut report = Report { level, ran: BTreeMap::new(), elsewhere: 0, failures: Vec::new() };
+    let mut report = Report::new(level);
     let only = std::env::var("STORY").unwrap_or_default();
     for story in stories {
         if !story.levels.contains(&level) || !story.file.to_string_lossy().contains(&only) {
@@ -95,6 +108,35 @@ pub fn run_all<S: Stage>(
         };
         report.failures.extend(played.err());
     }
+    report
+}
+
+/// The same, `at_once` stories at a time: for stages that wait more than they work.
+pub fn run_all_at_once<S: Stage>(
+    stories: &[Story],
+    level: Level,
+    at_once: usize,
+    stage: impl Fn(&Story) -> anyhow::Result<S> + Sync,
+) -> Report {
+    let next = AtomicUsize::new(0);
+    let play = || {
+        let mut report = Report::new(level);
+        while let Some(story) = stories.get(next.fetch_add(1, Ordering::Relaxed)) {
+            report.add(run_all(std::slice::from_ref(story), level, &stage));
+        }
+        report
+    };
+    let mut report = Report::new(level);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..at_once.max(1)).map(|_| scope.spawn(play)).collect();
+        for thread in threads {
+            match thread.join() {
+                Ok(part) => report.add(part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    report.failures.sort_by(|a, b| a.file.cmp(&b.file));
     report
 }
 
