@@ -16,13 +16,13 @@ use crate::workload::Child;
 /// What has become of an object in the pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Programmed {
-    /// All of them have it.
+    /// They have it: the one that decides has made it durable, and the others are told.
     Yes,
     /// Nobody can be asked.
     NoNodes,
     /// It is on its way; why, for people.
     Pending(String),
-    /// A pod has refused it.
+    /// They have refused it.
     Rejected(Refusal),
     /// It is not to be told.
     Not,
@@ -40,7 +40,7 @@ pub async fn apply<K: Kind>(ctx: &Context, item: &Item, found: &Found<K::Status>
         return Ok(Programmed::Not);
     }
     // A room that was never told to anybody may go as it came; a service does not while rooms name it.
-    let effective = item.name.kind == ObjectKind::MucService || item.services.iter().any(|s| ctx.pods.any(s).is_some());
+    let effective = item.name.kind == ObjectKind::MucService || item.services.iter().any(|s| ctx.pods.reachable(s));
     if effective && !found.finalizers.iter().any(|f| f == FINALIZER) {
         // Before the first effect outside of the object.
         let finalizers: Vec<_> = found.finalizers.iter().cloned().chain([FINALIZER.to_owned()]).collect();
@@ -102,27 +102,24 @@ async fn program(ctx: &Context, service: &ServiceKey, object: &Object) -> Progra
     if view.current {
         return Programmed::Yes;
     }
-    let Some(client) = ctx.pods.any(service) else { return Programmed::NoNodes };
+    let Some(answer) = ctx.pods.apply(service, object).await else { return Programmed::NoNodes };
     ctx.metrics.called("apply");
-    match client.apply(object).await {
-        Ok(Answer::Done(_)) => {
-            ctx.pods.acknowledged(service, &object.name, Some(object));
-            Programmed::Yes
-        }
+    match answer {
+        Ok(Answer::Done(_)) => Programmed::Yes,
         Ok(Answer::Refused(refusal)) => match &refusal.holder {
             // Left over from an object that is gone: its name and address are free for this one.
             Some((name, uid)) if !ctx.plan().has_uid(uid) => {
                 tracing::info!(%name, uid, "an object that is not declared any more is removed");
                 ctx.metrics.called("remove");
-                drop(client.remove(name, uid).await);
+                drop(ctx.pods.remove(service, name, uid).await);
                 Programmed::Pending("an earlier object of that name or address is removed first".to_owned())
             }
             _ => Programmed::Rejected(refusal),
         },
         Err(failed) => {
             ctx.metrics.failed("apply");
-            tracing::info!(object = %object.name, addr = %client.addr(), %failed, "a pod has not taken an object");
-            Programmed::Pending("a pod was asked and has not acknowledged; it is asked again".to_owned())
+            tracing::info!(object = %object.name, %failed, "the pods have not taken an object");
+            Programmed::Pending("the pods were asked and have not acknowledged; they are asked again".to_owned())
         }
     }
 }
@@ -211,7 +208,7 @@ pub async fn remove<K: Kind>(ctx: &Context, item: &Item, found: &Found<K::Status
         return Ok(Removed::Rooms(rooms.len()));
     }
     for service in &item.services {
-        let Some(client) = ctx.pods.any(service) else {
+        let Some(answer) = ctx.pods.remove(service, &item.name, &item.uid).await else {
             // A service takes its pods with it.
             if item.name.kind == ObjectKind::MucService {
                 break;
@@ -219,13 +216,10 @@ pub async fn remove<K: Kind>(ctx: &Context, item: &Item, found: &Found<K::Status
             return Ok(Removed::NoNodes);
         };
         ctx.metrics.called("remove");
-        match client.remove(&item.name, &item.uid).await {
-            Ok(_) => ctx.pods.acknowledged(service, &item.name, None),
-            Err(failed) => {
-                ctx.metrics.failed("remove");
-                tracing::info!(object = %item.name, %failed, "a pod has not let go of an object");
-                return Ok(Removed::NoNodes);
-            }
+        if let Err(failed) = answer {
+            ctx.metrics.failed("remove");
+            tracing::info!(object = %item.name, %failed, "the pods have not let go of an object");
+            return Ok(Removed::NoNodes);
         }
     }
     let finalizers: Vec<_> = found.finalizers.iter().filter(|f| *f != FINALIZER).cloned().collect();

@@ -54,9 +54,9 @@ pub mod names {
         PAUSED = "Paused";
         /// No pod can be reached.
         AWAITING_NODES = "AwaitingNodes";
-        /// A pod was asked and has not acknowledged yet.
+        /// The pods were asked and have not acknowledged yet.
         AWAITING_ACK = "AwaitingAck";
-        /// A pod has refused it.
+        /// The pods have refused it.
         NODE_REJECTED = "NodeRejected";
         /// A Secret has not been read yet.
         AWAITING_SECRET = "AwaitingSecret";
@@ -84,7 +84,7 @@ pub mod names {
         PEER_DENIED = "PeerDenied";
         /// Pods answer and the XMPP world is reached.
         CONNECTED = "Connected";
-        /// Pods answer; none reaches the XMPP server.
+        /// Pods answer; none that they know of reaches the XMPP server.
         NOT_CONNECTED = "NotConnected";
         /// Nothing needs a hand.
         AS_EXPECTED = "AsExpected";

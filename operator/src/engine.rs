@@ -334,10 +334,13 @@ impl Context {
             if plan.items.contains_key(&name) || plan.has_uid(&uid) {
                 continue;
             }
-            let Some(client) = self.pods.any(service) else { return };
+            if !self.pods.reachable(service) {
+                return;
+            }
             tracing::warn!(%name, uid, "the pods have an object that is not declared any more: it is removed");
             self.metrics.called("remove");
-            tokio::spawn(async move { client.remove(&name, &uid).await });
+            let (pods, service) = (self.pods.clone(), service.clone());
+            tokio::spawn(async move { pods.remove(&service, &name, &uid).await });
         }
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use warren_control::grpc::tls::ClientSide;
 use warren_control::grpc::{Client, PodReport};
-use warren_control::{Failed, ObjectReport};
+use warren_control::{Answer, Failed, ObjectReport};
 use warren_model::{Generation, Object, ObjectName};
 
 use crate::build::ServiceKey;
@@ -22,6 +22,12 @@ use crate::{CONTROL, engine};
 
 /// First and longest wait before a pod is called again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// A pod that has not begun to speak within this time is not waited for.
+const BEGIN: Duration = Duration::from_secs(3);
+/// Nor is one that falls silent for so long before it has said everything; it waits for other pods for 2 s itself.
+const SAYS: Duration = Duration::from_secs(10);
+/// And one that does not answer a call: it waits for the pod that decides for 10 s itself.
+const ANSWERS: Duration = Duration::from_secs(13);
 /// A service whose pods are all silent for so long is not available.
 pub const SILENT: Duration = Duration::from_secs(10);
 /// A room whose owner is silent for so long counts as not hosted: a rolling update must not rewrite every room.
@@ -48,7 +54,7 @@ pub enum Security {
 /// Something that may change a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// A pod of the service has said everything.
+    /// A pod of the service has said everything, and can be asked.
     Connected(ServiceKey),
     /// A pod has said something new of the object.
     Changed(ObjectName),
@@ -74,28 +80,33 @@ pub struct View {
 #[derive(Default)]
 struct Link {
     security: Option<Security>,
-    pods: HashMap<Endpoint, PodLink>,
-    reports: HashMap<ObjectName, (Endpoint, ObjectReport)>,
+    endpoints: BTreeSet<Endpoint>,
+    /// The one that is listened to, or tried.
+    current: Option<Endpoint>,
+    /// That one, once it has said everything.
+    client: Option<Client>,
+    incarnation: u64,
+    /// Listens.
+    task: Option<AbortOnDrop>,
+    /// Makes it look again at what is here.
+    look: Arc<Notify>,
+    reports: HashMap<ObjectName, ObjectReport>,
     acked: HashMap<ObjectName, (String, Generation, String)>,
     silent_since: Option<Instant>,
     /// How much of the silence has been told.
     told: u8,
-    next: usize,
 }
 
-struct PodLink {
-    client: Option<Client>,
-    incarnation: u64,
-    task: JoinHandle<()>,
-}
+struct AbortOnDrop(JoinHandle<()>);
 
-impl Drop for PodLink {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        self.task.abort();
+        self.0.abort();
     }
 }
 
-/// All pods of all services.
+/// All pods of all services. Of each service one pod is spoken to, as long as it answers: any of them passes calls on to
+/// the one that decides, and asks the owners before it reports.
 #[derive(Clone)]
 pub struct Pods {
     links: Arc<Mutex<HashMap<ServiceKey, Link>>>,
@@ -137,47 +148,91 @@ impl Pods {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Talks to exactly these pods of exactly these services.
+    /// Talks to one of exactly these pods of exactly these services.
     pub fn sync(&self, wanted: HashMap<ServiceKey, (BTreeSet<Endpoint>, Security)>) {
         let mut links = self.lock();
         links.retain(|service, _| wanted.contains_key(service));
         for (service, (endpoints, security)) in wanted {
             let link = links.entry(service.clone()).or_default();
             if link.security.as_ref() != Some(&security) {
-                link.pods.clear();
-                link.security = Some(security.clone());
+                link.leave();
+                // By this the task knows that it is not the one of before.
+                link.look = Arc::default();
+                let talk = self.clone().talk(service, security.clone(), link.look.clone());
+                link.task = Some(AbortOnDrop(tokio::spawn(talk)));
+                link.security = Some(security);
             }
-            link.pods.retain(|endpoint, _| endpoints.contains(endpoint));
-            for endpoint in endpoints {
-                link.pods.entry(endpoint.clone()).or_insert_with(|| {
-                    let talk = self.clone().talk(service.clone(), endpoint, security.clone());
-                    PodLink { client: None, incarnation: 0, task: tokio::spawn(talk) }
-                });
+            if link.endpoints != endpoints {
+                link.endpoints = endpoints;
+                if link.current.as_ref().is_some_and(|current| !link.endpoints.contains(current)) {
+                    link.leave();
+                }
+                link.look.notify_one();
             }
             link.settle();
         }
     }
 
-    /// Listens to one pod for ever.
-    async fn talk(self, service: ServiceKey, endpoint: Endpoint, security: Security) {
+    /// Listens to one pod after the other for ever.
+    async fn talk(self, service: ServiceKey, security: Security, look: Arc<Notify>) {
         let mut wait = RETRY.0;
+        // Those that were tried since one was heard.
+        let mut tried = BTreeSet::new();
+        // Not always the same one first: there are other services, and other operators.
+        let mut last = None;
         loop {
-            match self.listen(&service, &endpoint, &security).await {
-                Ok(()) => wait = RETRY.0,
-                Err(Listen::Began(failed)) => {
+            let next = {
+                let mut links = self.lock();
+                let Some(link) = links.get_mut(&service).filter(|link| Arc::ptr_eq(&link.look, &look)) else { return };
+                let next = choose(&link.endpoints, &tried, last.as_ref());
+                link.current.clone_from(&next);
+                next
+            };
+            let Some(endpoint) = next else {
+                // Whoever has just come is tried at once.
+                let pause = sleep(wait.mul_f64(0.75 + 0.5 * engine::random()));
+                tokio::select! {
+                    () = pause => {
+                        tried.clear();
+                        wait = (wait * 2).min(RETRY.1);
+                    }
+                    () = look.notified() => {}
+                }
+                continue;
+            };
+            let heard = tokio::select! {
+                heard = self.listen(&service, &endpoint, &security) => heard,
+                () = self.left(&service, &endpoint, &look) => Err(Listen::Left),
+            };
+            match heard {
+                Err(Listen::Failed(why)) => {
+                    tracing::debug!(?service, ?endpoint, why, "a pod cannot be reached");
+                    tried.insert(endpoint.clone());
+                }
+                heard => {
+                    if let Err(Listen::Began(failed)) = heard {
+                        tracing::info!(?service, ?endpoint, %failed, "a pod is silent: another one is asked");
+                    }
+                    // It comes last in this round.
+                    tried = BTreeSet::from([endpoint.clone()]);
                     wait = RETRY.0;
-                    tracing::info!(?service, ?endpoint, %failed, "a pod is silent");
                 }
-                Err(Listen::Failed(why)) => tracing::debug!(?service, ?endpoint, why, "a pod cannot be reached"),
             }
-            if let Some(link) = self.lock().get_mut(&service) {
-                if let Some(pod) = link.pods.get_mut(&endpoint) {
-                    pod.client = None;
-                }
+            last = Some(endpoint);
+            if let Some(link) = self.lock().get_mut(&service).filter(|link| Arc::ptr_eq(&link.look, &look)) {
+                link.leave();
                 link.settle();
             }
-            sleep(wait.mul_f64(0.75 + 0.5 * engine::random())).await;
-            wait = (wait * 2).min(RETRY.1);
+        }
+    }
+
+    /// Waits until this pod is not to be listened to any more.
+    async fn left(&self, service: &ServiceKey, endpoint: &Endpoint, look: &Notify) {
+        loop {
+            look.notified().await;
+            if self.lock().get(service).is_none_or(|link| link.current.as_ref() != Some(endpoint)) {
+                return;
+            }
         }
     }
 
@@ -190,11 +245,22 @@ impl Pods {
             }
         };
         let client = Client::new(addr, side.map_err(|e| Listen::Failed(e.to_string()))?);
-        let mut reports = Box::pin(client.watch().await.map_err(|e| Listen::Failed(e.to_string()))?);
+        let mut reports = match timeout(BEGIN, client.watch()).await {
+            Ok(reports) => Box::pin(reports.map_err(|e| Listen::Failed(e.to_string()))?),
+            Err(_) => return Err(Listen::Failed(format!("no answer within {} s", BEGIN.as_secs()))),
+        };
         let mut first: BTreeSet<ObjectName> = BTreeSet::new();
         let mut complete = false;
-        while let Some(report) = reports.next().await {
-            let report = report.map_err(Listen::Began)?;
+        loop {
+            let next = match timeout(if complete { Duration::MAX } else { SAYS }, reports.next()).await {
+                Ok(Some(report)) => report,
+                Ok(None) => return Ok(()),
+                Err(_) => return Err(Listen::Failed(format!("it says nothing for {} s", SAYS.as_secs()))),
+            };
+            let report = next.map_err(|failed| match complete {
+                true => Listen::Began(failed),
+                false => Listen::Failed(failed.to_string()),
+            })?;
             let ends = report.complete && !complete;
             if !complete {
                 first.extend(report.objects.iter().map(|o| o.name.clone()));
@@ -202,7 +268,6 @@ impl Pods {
             complete |= report.complete;
             self.take(service, endpoint, report, ends.then_some((&client, &first)));
         }
-        Ok(())
     }
 
     /// `begun`: with this report the pod has said everything, which was these objects.
@@ -214,12 +279,12 @@ impl Pods {
         begun: Option<(&Client, &BTreeSet<ObjectName>)>,
     ) {
         let mut links = self.lock();
-        let Some(link) = links.get_mut(service) else { return };
+        let Some(link) = links.get_mut(service).filter(|link| link.current.as_ref() == Some(endpoint)) else { return };
         for object in report.objects {
             let name = object.name.clone();
-            let before = link.reports.insert(name.clone(), (endpoint.clone(), object.clone()));
+            let before = link.reports.insert(name.clone(), object.clone());
             // That what we have applied is applied is no news.
-            let news = before.is_none_or(|(_, before)| {
+            let news = before.is_none_or(|before| {
                 (before.peerings, before.occupied, before.connected, before.uid)
                     != (object.peerings, object.occupied, object.connected, object.uid)
             });
@@ -233,31 +298,67 @@ impl Pods {
             link.acked.remove(&name);
         }
         let Some((client, first)) = begun else { return };
-        link.reports.retain(|name, (from, _)| from != endpoint || first.contains(name));
-        if let Some(pod) = link.pods.get_mut(endpoint) {
-            if pod.incarnation != report.incarnation {
-                // Another life, perhaps with another store: what it has, it has just said.
-                link.acked.clear();
-                pod.incarnation = report.incarnation;
-            }
-            pod.client = Some(client.clone());
+        link.reports.retain(|name, _| first.contains(name));
+        if link.incarnation != report.incarnation {
+            // Another pod, or another life of it, perhaps with another store: what it has, it has just said.
+            link.acked.clear();
+            link.incarnation = report.incarnation;
         }
+        link.client = Some(client.clone());
+        tracing::info!(?service, ?endpoint, pod = report.pod, "this pod is asked from now on");
         link.settle();
         let _ = self.heard.send(Heard::Connected(service.clone()));
     }
 
-    /// A pod that can be asked: another one each time.
-    pub fn any(&self, service: &ServiceKey) -> Option<Client> {
-        let mut links = self.lock();
-        let link = links.get_mut(service)?;
-        link.next = link.next.wrapping_add(1);
-        let live: Vec<_> = link.pods.values().filter_map(|pod| pod.client.as_ref()).collect();
-        let at = link.next.checked_rem(live.len())?;
-        live.get(at).map(|client| (*client).clone())
+    /// Whether there is a pod that can be asked.
+    pub fn reachable(&self, service: &ServiceKey) -> bool {
+        self.lock().get(service).is_some_and(|link| link.client.is_some())
+    }
+
+    /// Has the pods take an object; the answer is that of the one that decides. `None`: none can be asked.
+    pub async fn apply(&self, service: &ServiceKey, object: &Object) -> Option<Result<Answer, Failed>> {
+        let answer = self.call(service, async |client| client.apply(object).await).await?;
+        if let Ok(Answer::Done(_)) = answer {
+            self.acknowledged(service, &object.name, Some(object));
+        }
+        Some(answer)
+    }
+
+    /// Takes an object out of the pods. `None`: none can be asked.
+    pub async fn remove(&self, service: &ServiceKey, name: &ObjectName, uid: &str) -> Option<Result<bool, Failed>> {
+        let answer = self.call(service, async |client| client.remove(name, uid).await).await?;
+        if answer.is_ok() {
+            self.acknowledged(service, name, None);
+        }
+        Some(answer)
+    }
+
+    async fn call<T>(
+        &self,
+        service: &ServiceKey,
+        call: impl AsyncFnOnce(&Client) -> Result<T, Failed>,
+    ) -> Option<Result<T, Failed>> {
+        let (client, endpoint) = {
+            let links = self.lock();
+            let link = links.get(service)?;
+            (link.client.clone()?, link.current.clone()?)
+        };
+        Some(if let Ok(answer) = timeout(ANSWERS, call(&client)).await {
+            answer
+        } else {
+            // A pod that knows nobody who decides says so within that time: this one hangs.
+            if let Some(link) = self.lock().get_mut(service).filter(|link| link.current.as_ref() == Some(&endpoint)) {
+                tracing::info!(?service, ?endpoint, "a pod does not answer: another one is asked");
+                link.leave();
+                link.settle();
+                link.look.notify_one();
+            }
+            Err(Failed::Unavailable(format!("no answer within {} s", ANSWERS.as_secs())))
+        })
     }
 
     /// An object is durable, or (`None`) gone.
-    pub fn acknowledged(&self, service: &ServiceKey, name: &ObjectName, object: Option<&Object>) {
+    fn acknowledged(&self, service: &ServiceKey, name: &ObjectName, object: Option<&Object>) {
         let mut links = self.lock();
         let Some(link) = links.get_mut(service) else { return };
         if let Some(o) = object {
@@ -275,10 +376,10 @@ impl Pods {
         let acked = link.acked.get(&object.name).is_some_and(|(uid, generation, digest)| {
             (uid, generation, digest) == (&object.uid, &object.generation, &object.digest)
         });
-        let report = link.reports.get(&object.name).map(|(_, report)| report).filter(|r| r.uid == object.uid);
+        let report = link.reports.get(&object.name).filter(|r| r.uid == object.uid);
         let reported = report.is_some_and(|r| r.generation == object.generation && r.digest == object.digest);
         View {
-            nodes: link.pods.values().any(|pod| pod.client.is_some()),
+            nodes: link.client.is_some(),
             silent: link.silent_since.map_or(Duration::ZERO, |since| since.elapsed()),
             current: acked || reported,
             report: report.cloned(),
@@ -289,7 +390,7 @@ impl Pods {
     pub fn reported(&self, service: &ServiceKey) -> Vec<(ObjectName, String)> {
         let links = self.lock();
         let all = links.get(service).into_iter().flat_map(|link| link.reports.values());
-        all.map(|(_, report)| (report.name.clone(), report.uid.clone())).collect()
+        all.map(|report| (report.name.clone(), report.uid.clone())).collect()
     }
 
     /// Tells of services that have become silent.
@@ -309,9 +410,15 @@ impl Pods {
 }
 
 impl Link {
+    /// Nobody is listened to.
+    fn leave(&mut self) {
+        self.current = None;
+        self.client = None;
+    }
+
     /// Begins or ends the silence.
     fn settle(&mut self) {
-        if self.pods.values().any(|pod| pod.client.is_some()) {
+        if self.client.is_some() {
             self.silent_since = None;
             self.told = 0;
         } else if self.silent_since.is_none() {
@@ -326,6 +433,23 @@ enum Listen {
     Failed(String),
     /// It had begun.
     Began(Failed),
+    /// The pod is gone, or did not answer a call.
+    Left,
+}
+
+/// The next pod to try: round from the last one, or from anywhere; none that was tried in this round.
+fn choose(all: &BTreeSet<Endpoint>, tried: &BTreeSet<Endpoint>, last: Option<&Endpoint>) -> Option<Endpoint> {
+    let left: Vec<&Endpoint> = all.difference(tried).collect();
+    let next = match last {
+        Some(last) => left.iter().find(|endpoint| **endpoint > last).or(left.first()),
+        None => {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index below the length")]
+            #[allow(clippy::cast_precision_loss, reason = "pods are few")]
+            let at = (engine::random() * left.len() as f64) as usize;
+            left.get(at).or(left.first())
+        }
+    };
+    next.map(|endpoint| (*endpoint).clone())
 }
 
 /// The address of an endpoint. Names below `localhost` are loopback (RFC 6761 6.3), whatever a resolver thinks.
@@ -342,40 +466,4 @@ async fn resolve(endpoint: &Endpoint) -> Result<SocketAddr, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    #[allow(clippy::needless_pass_by_value, reason = "json! stands at the call")]
-    fn slice(namespace: &str, service: &str, ports: Value, endpoints: Value) -> EndpointSlice {
-        serde_json::from_value(json!({
-            "metadata": {"namespace": namespace, "labels": {CONTROL: service}},
-            "addressType": "IPv4", "ports": ports, "endpoints": endpoints,
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn endpoints_are_those_of_the_service_that_do_not_end() {
-        let two = json!([{"name": "admin", "port": 1}, {"name": "control", "port": 2}]);
-        let slices = [
-            slice("a", "chat", two.clone(), json!([{"addresses": ["10.0.0.1"], "conditions": {"ready": false}}])),
-            slice("a", "chat", two.clone(), json!([{"addresses": ["10.0.0.2"], "conditions": {"terminating": true}}])),
-            slice("a", "other", two.clone(), json!([{"addresses": ["10.0.0.3"]}])),
-            slice("b", "chat", two, json!([{"addresses": ["10.0.0.4"]}])),
-            slice("a", "chat", json!([{"port": 9}]), json!([{"addresses": ["pod.localhost"]}])),
-            slice("a", "chat", json!([{"name": "x", "port": 9}, {"name": "y", "port": 8}]), json!([])),
-        ];
-        let found: Vec<_> = endpoints(&slices, &("a".to_owned(), "chat".to_owned())).into_iter().collect();
-        let expected = [("10.0.0.1", 2), ("pod.localhost", 9)];
-        assert_eq!(found, expected.map(|(host, port)| Endpoint { host: host.to_owned(), port }));
-    }
-
-    #[tokio::test]
-    async fn localhost_is_here() {
-        for host in ["localhost", "pod-0.localhost", "127.0.0.1"] {
-            let endpoint = Endpoint { host: host.to_owned(), port: 5 };
-            assert_eq!(resolve(&endpoint).await.unwrap(), "127.0.0.1:5".parse().unwrap());
-        }
-    }
-}
+mod tests;

@@ -101,7 +101,7 @@ fn common(known: &Known<'_>, conditions: &mut Vec<Condition>) {
             Some((Is::False, n::TERMINATING, message))
         }
         (_, Some(Removed::NoNodes)) => {
-            let message = "it goes when a pod has let go of it, and none can be asked".to_owned();
+            let message = "it goes when its pods have let go of it, and none of them answers".to_owned();
             Some((Is::False, n::TERMINATING, message))
         }
         (Programmed::Yes, _) => Some((Is::True, n::PROGRAMMED, String::new())),
@@ -335,7 +335,7 @@ impl Kind for MucService {
             let (is, reason, message) = if connected {
                 (Is::True, n::CONNECTED, "")
             } else {
-                (Is::False, n::NOT_CONNECTED, "pods answer, and none is connected to the XMPP server")
+                (Is::False, n::NOT_CONNECTED, "pods answer, and none that they know of is connected to the XMPP server")
             };
             set(conditions, n::AVAILABLE, (is, reason, message), generation, now);
         } else if known.view.silent >= SILENT || get(conditions, n::AVAILABLE).is_none() {
