@@ -136,7 +136,8 @@ pub fn deal(seed: u64, count: usize, rng: &mut Rng, begin: Micros, end: Micros) 
                 step,
                 site,
                 after: rng.range(begin, end),
-                skip: rng.below(4),
+                // Rooms are moved seldom.
+                skip: rng.below(if step == Step::Move { 2 } else { 4 }),
                 pod: rng.percent(25).then(|| rng.index(PODS[site])),
             }
         })

@@ -11,7 +11,7 @@ use warren_sim::{Breakage, Outcome, run};
 
 /// Fewer occurrences than this of a fault at a step, in a run of a thousand seeds or more, and the run proves
 /// too little.
-const LEAST: u64 = 100;
+const LEAST: u64 = 60;
 
 /// The simulator: two sites, one seed, faults everywhere, a history checker.
 #[derive(Parser)]

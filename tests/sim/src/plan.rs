@@ -1,6 +1,6 @@
 //! What a seed means: who is there, how the servers behave, what goes wrong when.
 
-use crate::fault::{Armed, deal};
+use crate::fault::{Armed, Step, deal};
 use crate::names::{Domain, MS, Micros, SEC, SERVERS, SITES};
 use crate::rng::Rng;
 
@@ -47,6 +47,8 @@ pub struct Plan {
     pub end: Micros,
     /// Faults, each at its step.
     pub faults: Vec<Armed>,
+    /// All pods of the first site are told to end then, one after the other, as by a rolling update.
+    pub rolling: Option<Micros>,
     /// One site's store loses its newest rows at a crash: site and time.
     pub tail: Option<(usize, Micros)>,
 }
@@ -78,6 +80,7 @@ impl Plan {
             users.push(UserPlan { name: "duchess".into(), domain: Domain::Glass, site: rng.index(SITES), stays: true });
         }
         let faults = deal(seed, FAULTS, &mut rng, begin, end - 5 * SEC);
+        let moves = faults.iter().any(|armed| armed.step == Step::Move);
         let tail = rng.percent(25).then(|| (rng.index(SITES), rng.range(begin + 10 * SEC, end - 15 * SEC)));
         Self {
             seed,
@@ -88,6 +91,7 @@ impl Plan {
             pace: rng.range(1500, 4000) * MS,
             begin,
             end,
+            rolling: (moves || rng.percent(40)).then(|| rng.range(begin, begin + 25 * SEC)),
             faults,
             tail,
         }

@@ -41,11 +41,7 @@ impl World {
             Fault::Stall => self.stall(at, step),
             Fault::Freeze => self.freeze(at),
             Fault::Away => self.away(at),
-            Fault::Drain => {
-                if let Some(pid) = self.process(at).map(|process| process.pid) {
-                    self.after(0, Event::Drain(pid));
-                }
-            }
+            Fault::Drain => self.after(0, Event::Terminate(at)),
             Fault::MeshCut | Fault::MeshMute | Fault::MeshSlow | Fault::MeshRefuse => self.between_pods(at, fault),
             Fault::Abort => {
                 let count = self.rng.range(1, 4);

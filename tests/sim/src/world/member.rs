@@ -213,6 +213,13 @@ impl World {
         self.after(late, Event::Ask(pid, me, Ask::LateMove(claims)));
     }
 
+    /// SIGTERM.
+    pub(super) fn terminate(&mut self, at: Place) {
+        if let Some(pid) = self.process(at).filter(|process| process.ending == Ending::No).map(|process| process.pid) {
+            self.drain(pid);
+        }
+    }
+
     /// A pod is told to end: it finishes what it has read, ends its stream, and hands over its rooms.
     pub(super) fn drain(&mut self, pid: Pid) {
         let (at, now) = (pid.at, self.now);

@@ -26,7 +26,7 @@ use warren_xmpp::Stanza;
 use crate::breakage::Breakage;
 use crate::fault::{Armed, Tally};
 use crate::history::{History, Token};
-use crate::names::{Domain, MS, Micros, Place, SITES};
+use crate::names::{Domain, MS, Micros, Place, SEC, SITES};
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::trace::Trace;
@@ -158,6 +158,13 @@ impl World {
             self.queue.push(at, Event::LoseTail(site));
             self.after(1_000_000, Event::Snapshot(site));
         }
+        if let Some(begin) = self.plan.rolling {
+            let mut at = begin;
+            for place in Place::of(0) {
+                self.queue.push(at, Event::Terminate(place));
+                at += self.rng.range(4, 12) * SEC;
+            }
+        }
         self.queue.push(self.plan.end, Event::EndOfFaults);
         self.plan_the_end();
     }
@@ -177,6 +184,7 @@ impl World {
             Event::Cut(at, connection) => self.cut_connection(at, connection),
             Event::Member(pid) => self.wake_member(pid),
             Event::Drain(pid) => self.drain(pid),
+            Event::Terminate(at) => self.terminate(at),
             Event::Kill(pid) => self.kill(pid),
             Event::Leave(pid, patience) => self.leave(pid, patience),
             Event::Dial(site) => self.dial(site),

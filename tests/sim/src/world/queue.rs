@@ -74,6 +74,8 @@ pub(crate) enum Event {
     Cut(Place, u64),
     /// A member has a deadline.
     Member(Pid),
+    /// A pod is told to end in good order.
+    Terminate(Place),
     Drain(Pid),
     Kill(Pid),
     /// A process that has handed over everything looks whether it may end; so often at most.
