@@ -21,6 +21,8 @@ use crate::names::{Domain, MS, Micros, Place, SEC};
 const TTL: Duration = Duration::from_secs(6);
 /// Who has been told to end and has not by then is killed.
 const GRACE: Micros = 30 * SEC;
+/// So long at most it waits until all that came on its stream is handled.
+const CLOSE: Micros = 12 * SEC;
 
 /// One of several pods.
 pub(crate) struct Member {
@@ -234,9 +236,10 @@ impl World {
         let (ending, again) = match process.ending {
             Ending::No => (Ending::Resting(now + 10 * SEC), true),
             Ending::Resting(until) if busy && now < until => (Ending::Resting(until), true),
-            Ending::Resting(_) => (Ending::Closing(now + 12 * SEC, linked), true),
+            Ending::Resting(_) => (Ending::Closing(now + CLOSE, linked), true),
             Ending::Closing(until, linked) if unread && now < until => (Ending::Closing(until, linked), true),
-            Ending::Closing(..) | Ending::Moving => (Ending::Moving, false),
+            Ending::Closing(until, _) => (Ending::Moving(until - CLOSE), false),
+            Ending::Moving(_) => return,
         };
         let before = std::mem::replace(&mut process.ending, ending);
         match (before, ending) {
@@ -247,7 +250,7 @@ impl World {
             (Ending::Resting(_), Ending::Closing(..)) => {
                 self.end_stream(at);
             }
-            (Ending::Closing(_, linked), Ending::Moving) => {
+            (Ending::Closing(_, linked), Ending::Moving(_)) => {
                 if linked {
                     self.input(at, Input::LinkDown);
                 }

@@ -256,7 +256,12 @@ impl World {
         }
         (self.slot(at).paused, self.slot(at).vanished) = (0, vanished);
         self.end_sessions(process.pid, false, vanished);
-        let unhandled = process.ending != Ending::No && process.pod.uncommitted_bytes() > 0;
+        // Nor can it refuse, without a stream, what it could not hand over within the time for that.
+        let unhandled = match process.ending {
+            Ending::No => false,
+            Ending::Moving(since) if since + 10 * SEC > self.now => process.pod.uncommitted_bytes() > 0,
+            _ => true,
+        };
         if has_link || unhandled {
             // What it had read and nobody had handled is gone.
             self.trouble(at.site);

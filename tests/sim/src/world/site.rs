@@ -49,8 +49,8 @@ pub(crate) enum Ending {
     Resting(Micros),
     /// It has ended its stream, if it had one, and reads what was sent before, until then.
     Closing(Micros, bool),
-    /// Its rooms come to rest, and are handed over.
-    Moving,
+    /// Its rooms come to rest, and are handed over; it has had no stream since then.
+    Moving(Micros),
 }
 
 /// Where the processes of one pod run, one after the other.
