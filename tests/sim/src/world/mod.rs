@@ -4,6 +4,7 @@ mod act;
 mod client;
 mod declare;
 mod end;
+mod ending;
 mod fire;
 mod ledger;
 mod link;
