@@ -7,6 +7,7 @@
 mod apply;
 mod frame;
 mod hear;
+mod missed;
 mod own;
 mod report;
 mod source;

@@ -13,7 +13,7 @@ use warren_shard::{In, Shard};
 use warren_store::{LaneRow, Reader, StoreError, Touched};
 
 use super::apply::{declared, site};
-use super::hear::{Before, missing};
+use super::missed::{Before, missing};
 use super::table::Table;
 use super::{BEAT, Pod, Request, Settings};
 
