@@ -126,12 +126,12 @@ async fn program(ctx: &Context, service: &ServiceKey, object: &Object) -> Progra
 
 /// Makes a child what it should be, unless it is. `false`: it is somebody else's.
 async fn make(ctx: &Context, item: &Item, child: &Child) -> Result<bool, WriteError> {
-    if child.kind == "Service" {
-        let store = &ctx.stores.children;
-        make_one(ctx, item, child, |key| store.get(key)).await
-    } else {
-        let store = &ctx.stores.deployments;
-        make_one(ctx, item, child, |key| store.get(key)).await
+    let stores = &ctx.stores;
+    match child.kind {
+        "Service" => make_one(ctx, item, child, |key| stores.children.get(key)).await,
+        "PodDisruptionBudget" => make_one(ctx, item, child, |key| stores.budgets.get(key)).await,
+        "NetworkPolicy" => make_one(ctx, item, child, |key| stores.policies.get(key)).await,
+        _ => make_one(ctx, item, child, |key| stores.deployments.get(key)).await,
     }
 }
 

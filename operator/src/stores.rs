@@ -8,6 +8,8 @@ use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -37,6 +39,10 @@ pub struct Stores {
     pub deployments: Store<Deployment>,
     /// Services that we made.
     pub children: Store<Service>,
+    /// And `PodDisruptionBudget`s.
+    pub budgets: Store<PodDisruptionBudget>,
+    /// And `NetworkPolicy`s.
+    pub policies: Store<NetworkPolicy>,
 }
 
 /// Watches that run.
@@ -137,12 +143,12 @@ impl Watching {
         let (slices, watch_slices) = watch(api(client, namespace), all.labels(CONTROL), &changed, true);
         let (deployments, watch_deployments) = watch(api(client, namespace), ours(), &changed, true);
         let (children, watch_children) = watch(api(client, namespace), ours(), &changed, true);
-        let stores = Stores { services, peers, rooms, slices, deployments, children };
-        Self {
-            stores,
-            changed,
-            tasks: vec![watch_services, watch_peers, watch_rooms, watch_slices, watch_deployments, watch_children],
-        }
+        let (budgets, watch_budgets) = watch(api(client, namespace), ours(), &changed, true);
+        let (policies, watch_policies) = watch(api(client, namespace), ours(), &changed, true);
+        let stores = Stores { services, peers, rooms, slices, deployments, children, budgets, policies };
+        let declared = [watch_services, watch_peers, watch_rooms, watch_slices];
+        let made = [watch_deployments, watch_children, watch_budgets, watch_policies];
+        Self { stores, changed, tasks: declared.into_iter().chain(made).collect() }
     }
 }
 
@@ -156,5 +162,7 @@ impl Stores {
         let _ = self.slices.wait_until_ready().await;
         let _ = self.deployments.wait_until_ready().await;
         let _ = self.children.wait_until_ready().await;
+        let _ = self.budgets.wait_until_ready().await;
+        let _ = self.policies.wait_until_ready().await;
     }
 }

@@ -1,4 +1,5 @@
-//! What runs the pods of a `MucService`, pure: a Deployment, and the Service by which they are found.
+//! What runs the pods of a `MucService`, pure: a Deployment, the Service by which they are found, and of several pods what
+//! keeps drains and strangers from them.
 
 use serde_json::{Value, json};
 use warren_crds::MucService;
@@ -8,12 +9,17 @@ use crate::{CONTROL, NAME};
 
 /// Port of the control listener.
 pub const CONTROL_PORT: u16 = 9190;
+/// Port of the mesh: where pods of one service reach one another.
+pub const MESH_PORT: u16 = 9182;
 /// Port of the admin listener.
 const ADMIN_PORT: u16 = 9180;
 /// Where certificates are mounted.
 const TLS: &str = "/etc/warren/tls";
 /// Where the SQLite file is.
 const DATA: &str = "/var/lib/warren";
+/// An orderly end takes 27 s at most (muc-node's stop), and leaving the store what a database takes that hangs. Killed
+/// after this time, the pod loses nothing that anybody was shown.
+const GRACE_SECONDS: u32 = 60;
 /// User and group of the process.
 const USER: i64 = 65532;
 
@@ -30,7 +36,7 @@ pub fn control_host(namespace: &str, service: &str) -> String {
 /// A child as it should be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {
-    /// `Service` or `Deployment`.
+    /// `Service`, `Deployment`, `PodDisruptionBudget` or `NetworkPolicy`.
     pub kind: &'static str,
     /// Its name, in the namespace of the service.
     pub name: String,
@@ -43,6 +49,10 @@ pub fn children(service: &MucService, image: &str) -> Vec<Child> {
     let mut all = vec![control(service)];
     if let Some(store) = &service.spec.store {
         all.push(deployment(service, store, image));
+        // Who leaves the replicas to an autoscaler has several at times.
+        if store.postgres.is_some() && service.spec.replicas.is_none_or(|replicas| replicas > 1) {
+            all.extend([budget(service), policy(service)]);
+        }
     }
     all
 }
@@ -115,10 +125,24 @@ fn deployment(service: &MucService, store: &StoreSpec, image: &str) -> Child {
         env.push(json!({"name": "WARREN_STORE", "value": format!("sqlite:{DATA}/rooms.db")}));
         strategy = json!({"type": "Recreate"});
     }
+    let mut ports = vec![
+        json!({"name": "control", "containerPort": CONTROL_PORT, "protocol": "TCP"}),
+        json!({"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"}),
+    ];
     if let Some(postgres) = &store.postgres {
         let reference = &postgres.dsn_secret_ref;
         let source = json!({"secretKeyRef": {"name": reference.name, "key": reference.key}});
-        env.push(json!({"name": "WARREN_STORE", "valueFrom": source}));
+        let namespace = service.metadata.namespace.as_deref().unwrap_or_default();
+        env.extend([
+            json!({"name": "WARREN_STORE", "valueFrom": source}),
+            json!({"name": "WARREN_MESH", "value": format!("0.0.0.0:{MESH_PORT}")}),
+            // Before the variable that names it.
+            json!({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}),
+            json!({"name": "WARREN_MESH_ADDRESS", "value": format!("$(POD_IP):{MESH_PORT}")}),
+            // One certificate for all of them, and for control.
+            json!({"name": "WARREN_MESH_NAME", "value": control_host(namespace, &name)}),
+        ]);
+        ports.push(json!({"name": "mesh", "containerPort": MESH_PORT, "protocol": "TCP"}));
     }
     let probe = |path: &str, failures: u32| json!({"httpGet": {"path": path, "port": "admin"}, "periodSeconds": 5, "failureThreshold": failures});
     let mut container = json!({
@@ -126,10 +150,7 @@ fn deployment(service: &MucService, store: &StoreSpec, image: &str) -> Child {
         "image": spec.image.as_deref().unwrap_or(image),
         "args": ["serve"],
         "env": env,
-        "ports": [
-            {"name": "control", "containerPort": CONTROL_PORT, "protocol": "TCP"},
-            {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
-        ],
+        "ports": ports,
         "readinessProbe": probe("/ready", 3),
         // The loop, and nothing else: a database outage must not restart anybody.
         "livenessProbe": probe("/live", 6),
@@ -158,7 +179,7 @@ fn deployment(service: &MucService, store: &StoreSpec, image: &str) -> Child {
                 "metadata": {"labels": selector(service)},
                 "spec": {
                     "automountServiceAccountToken": false,
-                    "terminationGracePeriodSeconds": 120,
+                    "terminationGracePeriodSeconds": GRACE_SECONDS,
                     "securityContext": {
                         "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
                         "seccompProfile": {"type": "RuntimeDefault"},
@@ -180,11 +201,54 @@ fn deployment(service: &MucService, store: &StoreSpec, image: &str) -> Child {
     Child { kind: "Deployment", name, body }
 }
 
+/// Drains take one pod at a time: it hands its rooms over, which the others must be there for. A pod that does not get
+/// ready keeps nobody from emptying a machine.
+fn budget(service: &MucService) -> Child {
+    let name = service.metadata.name.clone().unwrap_or_default();
+    let body = json!({
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(service, &name),
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": selector(service)},
+        },
+    });
+    Child { kind: "PodDisruptionBudget", name, body }
+}
+
+/// Who may open connections to pods. Where they connect to is not said here: databases and XMPP servers have names, and
+/// policies know addresses only.
+fn policy(service: &MucService) -> Child {
+    let name = service.metadata.name.clone().unwrap_or_default();
+    let operators = json!({"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}}});
+    let port = |number: u16| json!([{"protocol": "TCP", "port": number}]);
+    let body = json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata(service, &name),
+        "spec": {
+            "podSelector": {"matchLabels": selector(service)},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"from": [{"podSelector": {"matchLabels": selector(service)}}], "ports": port(MESH_PORT)},
+                {"from": [operators], "ports": port(CONTROL_PORT)},
+                // Probes, and whoever collects metrics.
+                {"ports": port(ADMIN_PORT)},
+            ],
+        },
+    });
+    Child { kind: "NetworkPolicy", name, body }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use k8s_openapi::api::apps::v1::Deployment;
     use k8s_openapi::api::core::v1::Service;
+    use k8s_openapi::api::networking::v1::NetworkPolicy;
+    use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
     #[allow(clippy::needless_pass_by_value, reason = "json! stands at the call")]
     fn service(more: Value) -> MucService {
@@ -234,6 +298,82 @@ mod tests {
         assert!(deployment.body.to_string().contains(r#""secretKeyRef":{"key":"dsn","name":"db"}"#));
     }
 
+    fn env(deployment: &Child) -> Vec<(String, String)> {
+        let all = &deployment.body["spec"]["template"]["spec"]["containers"][0]["env"];
+        let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), ToOwned::to_owned);
+        let value = |e: &Value| text(if e["value"].is_null() { &e["valueFrom"] } else { &e["value"] });
+        all.as_array().unwrap().iter().map(|e| (text(&e["name"]), value(e))).collect()
+    }
+
+    #[test]
+    fn pods_of_one_database_reach_one_another() {
+        let deployment = children(&service(postgres()), "i").remove(1);
+        let env = env(&deployment);
+        let at = |name: &str| env.iter().position(|(n, _)| n == name).unwrap_or_else(|| panic!("{name}: {env:?}"));
+        let value = |name: &str| env[at(name)].1.as_str();
+        assert_eq!(value("WARREN_POD"), r#"{"fieldRef":{"fieldPath":"metadata.name"}}"#);
+        assert_eq!(value("WARREN_MESH"), "0.0.0.0:9182");
+        assert_eq!(value("WARREN_MESH_ADDRESS"), "$(POD_IP):9182");
+        assert!(at("POD_IP") < at("WARREN_MESH_ADDRESS"), "only what comes before is put in");
+        assert_eq!(value("WARREN_MESH_NAME"), control_host("a", "chat"), "the one name of the certificate");
+        let pod = &deployment.body["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        assert!(
+            container["ports"]
+                .as_array()
+                .unwrap()
+                .contains(&json!({"name": "mesh", "containerPort": MESH_PORT, "protocol": "TCP"}))
+        );
+        assert_eq!(container["readinessProbe"]["httpGet"], json!({"path": "/ready", "port": "admin"}));
+        assert_eq!(pod["terminationGracePeriodSeconds"], 60);
+    }
+
+    #[test]
+    fn several_pods_are_kept_from_drains_and_strangers() {
+        let kinds = |more: Value| children(&service(more), "i").iter().map(|c| c.kind).collect::<Vec<_>>();
+        let with = |replicas: i32| {
+            let mut more = postgres();
+            more["replicas"] = json!(replicas);
+            more
+        };
+        let several = ["Service", "Deployment", "PodDisruptionBudget", "NetworkPolicy"];
+        assert_eq!(kinds(with(2)), several);
+        assert_eq!(kinds(postgres()), several, "an autoscaler's");
+        assert_eq!(kinds(with(1)), several[..2]);
+        let sqlite = json!({"store": {"sqlite": {"claimName": "rooms"}}, "tls": {"secretName": "certs"}});
+        assert_eq!(kinds(sqlite), several[..2]);
+
+        let all = children(&service(with(3)), "i");
+        let labels = json!({"app.kubernetes.io/name": "muc-node", "app.kubernetes.io/instance": "chat"});
+        assert_eq!(all[1].body["spec"]["template"]["metadata"]["labels"], labels);
+        let read: PodDisruptionBudget = serde_json::from_value(all[2].body.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), all[2].body, "no field is misspelt");
+        assert_eq!(
+            all[2].body["spec"],
+            json!({"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": {"matchLabels": labels}})
+        );
+        let read: NetworkPolicy = serde_json::from_value(all[3].body.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), all[3].body, "no field is misspelt");
+        let operator = json!({"app.kubernetes.io/name": "warren-operator"});
+        assert_eq!(
+            all[3].body["spec"],
+            json!({
+                "podSelector": {"matchLabels": labels},
+                "policyTypes": ["Ingress"],
+                "ingress": [
+                    {"from": [{"podSelector": {"matchLabels": labels}}], "ports": [{"protocol": "TCP", "port": 9182}]},
+                    {"from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": operator}}],
+                     "ports": [{"protocol": "TCP", "port": 9190}]},
+                    {"ports": [{"protocol": "TCP", "port": 9180}]},
+                ],
+            })
+        );
+        for child in &all {
+            assert_eq!(child.body["metadata"]["ownerReferences"][0]["uid"], "u", "{}", child.kind);
+            assert_eq!(child.body["metadata"]["namespace"], "a");
+        }
+    }
+
     #[test]
     fn replicas_that_nobody_names_are_not_ours() {
         let deployment = children(&service(postgres()), "i").remove(1);
@@ -245,5 +385,6 @@ mod tests {
         let more = json!({"store": {"sqlite": {"claimName": "rooms"}}, "tls": {"secretName": "certs"}});
         let deployment = children(&service(more), "i").remove(1);
         assert_eq!(deployment.body["spec"]["strategy"]["type"], "Recreate");
+        assert!(env(&deployment).iter().all(|(name, _)| !name.contains("MESH")), "it is alone");
     }
 }

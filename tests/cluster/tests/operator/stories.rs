@@ -304,13 +304,35 @@ fn the_workload_is_made_kept_and_not_stolen() {
         ensure!(control["spec"]["publishNotReadyAddresses"] == true, "{control}");
         ensure!(control["metadata"]["labels"]["warren.chat/control"] == "chat", "{control}");
 
+        for (kind, field) in [("poddisruptionbudget", "/spec/maxUnavailable"), ("networkpolicy", "/spec/ingress/0")] {
+            let made = eventually("drains and strangers are kept off", async || world.get(kind, "chat").await).await?;
+            let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+            let selects = if kind == "networkpolicy" { "/spec/podSelector" } else { "/spec/selector" };
+            ensure!(made.pointer(&format!("{selects}/matchLabels")) == Some(labels), "{made}");
+            ensure!(made["metadata"]["ownerReferences"][0]["kind"] == "MucService", "{made}");
+            let said = made.pointer(field).cloned().context("what is said")?;
+            // What somebody else makes of it does not stay.
+            let patch = match kind {
+                "networkpolicy" => json!({"spec": {"ingress": [{}]}}),
+                _ => json!({"spec": {"maxUnavailable": 3}}),
+            };
+            let patch = patch.to_string();
+            world.kubectl.run(&["patch", kind, "chat", "-n", world.name(), "--type=merge", "-p", &patch]).await?;
+            eventually("it is as it should be", async || {
+                let made = world.get(kind, "chat").await?;
+                ensure!(made.pointer(field) == Some(&said), "{made}");
+                Ok(())
+            })
+            .await?;
+        }
+
         // What we say stays; what others say too.
         let patch = json!({"metadata": {"annotations": {"mine": "yes"}},
             "spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}});
         world.kubectl.run(&["patch", "deployment", "chat", "-n", world.name(), "-p", &patch.to_string()]).await?;
         eventually("the Deployment is as it should be", async || {
             let deployment = world.get("deployment", "chat").await?;
-            ensure!(deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 120, "{deployment}");
+            ensure!(deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 60, "{deployment}");
             ensure!(deployment["metadata"]["annotations"]["mine"] == "yes", "{deployment}");
             Ok(())
         })
