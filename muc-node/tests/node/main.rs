@@ -10,7 +10,7 @@ mod flow;
 mod hostile;
 mod real;
 mod restart;
+mod sharing;
 mod speed;
-mod standby;
 mod start;
 mod stop;

@@ -1,4 +1,4 @@
-//! Several nodes on one PostgreSQL: one serves, the others stand by. Whatever ends the one, nobody has to join again.
+//! Two nodes that share a PostgreSQL. Whatever ends one of them, nobody has to join again.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ impl Sharing {
         Node::start(&args)
     }
 
-    /// A node that serves, and one that stands by.
+    /// A node that has the link, and one beside it.
     async fn pair(&self) -> (Node, Node, Link) {
         let first = self.serve("first");
         let mut link = self.link().await;
