@@ -16,6 +16,8 @@ use crate::health::Health;
 
 /// A loop turns once a second at least; one that has not for a TTL, or for so long if that is more, gets no beat.
 const HUNG: Duration = Duration::from_secs(3);
+/// The answer to a handover comes when the connection gives up, at the latest.
+const HANDED_OVER: Duration = Duration::from_secs(10);
 
 /// What the `owners` thread is to do.
 pub(super) enum Job {
@@ -47,6 +49,9 @@ impl Coordinator {
             }
             self.tenure.publish(&self.member);
             if self.member.is_closed() {
+                if leaving {
+                    self.await_hand_over();
+                }
                 return;
             }
             let now = clock::boot();
@@ -84,6 +89,16 @@ impl Coordinator {
                     self.hear(Input::Leaving);
                     drop(self.job.send(Job::HandOver(Vec::new())));
                 }
+            }
+        }
+    }
+
+    /// What we hand over closes us, and a beat may find that before the answer has come that the loop waits for.
+    fn await_hand_over(&self) {
+        while let Ok(told) = self.told.recv_timeout(HANDED_OVER) {
+            if let Told::HandedOver(moved) = told {
+                drop(self.news.send(moved.map_or(News::Stranded, News::HandedOver)));
+                return;
             }
         }
     }

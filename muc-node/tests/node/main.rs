@@ -6,8 +6,10 @@
 mod commands;
 mod common;
 mod control;
+mod crowd;
 mod flow;
 mod hostile;
+mod moves;
 mod real;
 mod restart;
 mod sharing;
