@@ -24,6 +24,7 @@ use crate::link::{Link, Said};
 use crate::metrics::Metrics;
 use crate::store::{Answer, Died, Store};
 use warren_pod::{Input, Outcome, Pod, Request};
+use warren_store::Completion;
 
 /// Output that the socket did not take for so long does not flow any more, and does not keep us from reading: a
 /// server may read only after it has written (ejabberd's component stream does), and two who wait for one another
@@ -373,7 +374,8 @@ impl Driver {
         if self.pod.next_deadline().is_some_and(|at| at <= now.mono) {
             self.handle(Input::Tick, now)?;
         }
-        self.store.hand_over()?;
+        let given = self.store.hand_over();
+        self.given(given)?;
         if let Some(cluster) = &mut self.cluster {
             cluster.flush();
             if !self.pod.has_link() {
@@ -461,6 +463,7 @@ impl Driver {
     }
 
     fn carry_out(&mut self) -> Result<(), Fatal> {
+        let mut given = Ok(());
         for request in self.requests.drain(..) {
             match request {
                 Request::Backlog => self.store.backlog_of_all(),
@@ -484,7 +487,7 @@ impl Driver {
                 Request::Write(work) => self.store.write(work),
                 Request::Load(room) => self.store.load(room),
                 Request::Page { room, read, after, max } => self.store.page(room, read, after, max),
-                Request::Trim(awaited) => self.store.trim(awaited)?,
+                Request::Trim(awaited) => given = given.and(self.store.trim(awaited)),
                 Request::Answer { call, outcome } => {
                     self.applied |= matches!(outcome, Outcome::Done(Applied::New | Applied::Changed));
                     if let Some(answer) = self.called.remove(&call) {
@@ -498,7 +501,22 @@ impl Driver {
                 Request::Dead => return Err(Fatal::Dead),
             }
         }
-        Ok(())
+        self.given(given)
+    }
+
+    /// A writer that was fenced has said so before it ended; that may not have been looked at yet.
+    fn given(&mut self, given: Result<(), Died>) -> Result<(), Fatal> {
+        let Err(died) = given else { return Ok(()) };
+        if self.cluster.as_ref().is_some_and(Cluster::is_ending) {
+            // What we had is others' by now, as we wanted.
+            return Ok(());
+        }
+        while let Some(answer) = self.answer.take().or_else(|| self.answers.try_recv().ok()) {
+            if matches!(&answer, Answer::Written(completions) if completions.contains(&Completion::Fenced)) {
+                return Err(if self.cluster.is_some() { Fatal::Closed } else { Fatal::Dead });
+            }
+        }
+        Err(died.into())
     }
 }
 

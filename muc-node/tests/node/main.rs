@@ -8,6 +8,7 @@ mod common;
 mod control;
 mod crowd;
 mod flow;
+mod frozen;
 mod hostile;
 mod moves;
 mod real;
