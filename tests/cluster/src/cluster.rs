@@ -91,9 +91,9 @@ impl Cluster {
     /// When there is none, or it does not take the definitions.
     pub async fn find() -> Result<Self> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let kubectl = Programs::find()?.kubectl;
-        let files = RunDir::new()?;
         let cluster = if let Some(admin) = variable("WARREN_KUBECONFIG") {
+            let kubectl = Programs::find()?.kubectl;
+            let files = RunDir::new()?;
             let list = std::env::var("WARREN_CAPABILITIES")
                 .context("WARREN_KUBECONFIG is set: then WARREN_CAPABILITIES says what that cluster can do")?;
             let capabilities = capabilities(&list)?;
@@ -105,14 +105,33 @@ impl Cluster {
             kubeconfig::read(&admin).context("WARREN_KUBECONFIG")?;
             Self { ours: None, admin, capabilities, kubectl, files }
         } else {
-            let server = ApiServer::start().await?;
-            let admin = server.admin().to_owned();
-            Self { ours: Some(server), admin, capabilities: Capability::OURS.into(), kubectl, files }
+            return Self::own().await;
         };
         if cluster.capabilities.contains(&Capability::Crd) {
             definitions::install(&cluster.kubectl()).await?;
         }
         Ok(cluster)
+    }
+
+    /// A cluster of our own, whatever the environment names, with the definitions: for tests that kill its server.
+    ///
+    /// # Errors
+    /// When it does not start, or does not take the definitions.
+    pub async fn own() -> Result<Self> {
+        let server = ApiServer::start().await?;
+        let (admin, kubectl) = (server.admin().to_owned(), Programs::find()?.kubectl);
+        let capabilities = Capability::OURS.into();
+        let cluster = Self { ours: Some(server), admin, capabilities, kubectl, files: RunDir::new()? };
+        definitions::install(&cluster.kubectl()).await?;
+        Ok(cluster)
+    }
+
+    /// The server, to be killed and started again.
+    ///
+    /// # Errors
+    /// When the cluster is not ours.
+    pub fn server(&mut self) -> Result<&mut ApiServer> {
+        self.ours.as_mut().context("the server of this cluster is not ours")
     }
 
     /// Whether the cluster cannot do all of `needs`. The test then returns: that it is skipped, and why, is printed even

@@ -23,4 +23,4 @@ pub use audit::{AuditLog, Write};
 pub use cluster::{Capability, Cluster, Namespace};
 pub use kubectl::{Answer, Kubectl};
 pub use programs::Programs;
-pub use run::{alone, eventually, run, shared};
+pub use run::{alone, eventually, run, run_longer, shared};

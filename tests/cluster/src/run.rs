@@ -46,8 +46,16 @@ pub fn alone(test: impl AsyncFnOnce(ApiServer) -> Result<()>) {
 /// # Panics
 /// When the test fails or takes too long.
 pub fn run(test: impl Future<Output = Result<()>>) {
+    run_longer(Duration::ZERO, test);
+}
+
+/// Runs a test that does nothing but wait for `more` of its time.
+///
+/// # Panics
+/// When the test fails or takes too long.
+pub fn run_longer(more: Duration, test: impl Future<Output = Result<()>>) {
     let idle = std::env::var("WARREN_IDLE_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or_default();
-    let limit = LIMIT + Duration::from_secs(idle);
+    let limit = LIMIT + more + Duration::from_secs(idle);
     let outcome = runtime().block_on(async { tokio::time::timeout(limit, test).await });
     match outcome {
         Ok(Ok(())) => {}

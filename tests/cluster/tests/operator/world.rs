@@ -18,7 +18,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, sleep},
 };
-use warren_cluster::{Cluster, Kubectl, Namespace, shared};
+use warren_cluster::{Cluster, Kubectl, Namespace, run_longer, shared};
 use warren_testkit::{acceptor::Acceptor, node};
 
 pub const SECRET: &str = "sesame";
@@ -36,10 +36,17 @@ pub struct World {
 /// Runs a story on the one cluster of this binary. Two cores do not carry several at once, and those that wait do not
 /// use up their time.
 pub fn story(test: impl AsyncFnOnce(&'static Cluster) -> Result<()>) {
-    static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     shared(test);
 }
+
+/// Runs a story on a cluster of its own, whose server it may kill; `idle` of its time nobody needs the machine.
+pub fn story_alone(idle: Duration, test: impl AsyncFnOnce(Cluster) -> Result<()>) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    run_longer(idle, async { test(Cluster::own().await?).await });
+}
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// A process that ends with the test.
 pub struct Process {
@@ -124,6 +131,32 @@ impl World {
         let args = ["serve", "--store", &store, "--admin", &admins, "--control", &control, "--pod", name];
         let args: Vec<_> = args.iter().chain(security).map(|arg| (*arg).to_owned()).collect();
         self.start(Path::new(node::binary()?), name, &args, admin)
+    }
+
+    /// One of several nodes on a PostgreSQL. Names differ.
+    pub fn node_of_many(&self, name: &str, control: SocketAddr, store: &str) -> Result<Process> {
+        let admin = free()?;
+        let (control, admins) = (control.to_string(), admin.to_string());
+        let args = [
+            "serve",
+            "--store",
+            store,
+            "--admin",
+            &admins,
+            "--control",
+            &control,
+            "--control-plaintext",
+            "--pod",
+            name,
+            "--ttl",
+            "2s",
+            "--mesh",
+            "127.0.0.1:0",
+            "--mesh-plaintext",
+            "--reconnect-max",
+            "200ms",
+        ];
+        self.start(Path::new(node::binary()?), name, &args.map(str::to_owned), admin)
     }
 
     /// A node that speaks control with those only whose certificate is of the same authority; the Secret
@@ -215,9 +248,14 @@ pub fn room(name: &str, more: &Value) -> Value {
 
 /// Where the pods of a service are. The API server takes no loopback addresses, but names.
 pub fn slice(service: &str, port: u16) -> Value {
+    nth_slice(service, 1, port)
+}
+
+/// One of several slices, each with a pod.
+pub fn nth_slice(service: &str, n: usize, port: u16) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "FQDN",
-        "metadata": {"name": format!("{service}-control-1"), "labels": {
+        "metadata": {"name": format!("{service}-control-{n}"), "labels": {
             "warren.chat/control": service, "kubernetes.io/service-name": format!("{service}-control"),
         }},
         "ports": [{"name": "control", "port": port}],
