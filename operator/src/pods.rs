@@ -257,10 +257,8 @@ impl Pods {
                 Ok(None) => return Ok(()),
                 Err(_) => return Err(Listen::Failed(format!("it says nothing for {} s", SAYS.as_secs()))),
             };
-            let report = next.map_err(|failed| match complete {
-                true => Listen::Began(failed),
-                false => Listen::Failed(failed.to_string()),
-            })?;
+            let report = next
+                .map_err(|failed| if complete { Listen::Began(failed) } else { Listen::Failed(failed.to_string()) })?;
             let ends = report.complete && !complete;
             if !complete {
                 first.extend(report.objects.iter().map(|o| o.name.clone()));
@@ -440,14 +438,13 @@ enum Listen {
 /// The next pod to try: round from the last one, or from anywhere; none that was tried in this round.
 fn choose(all: &BTreeSet<Endpoint>, tried: &BTreeSet<Endpoint>, last: Option<&Endpoint>) -> Option<Endpoint> {
     let left: Vec<&Endpoint> = all.difference(tried).collect();
-    let next = match last {
-        Some(last) => left.iter().find(|endpoint| **endpoint > last).or(left.first()),
-        None => {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index below the length")]
-            #[allow(clippy::cast_precision_loss, reason = "pods are few")]
-            let at = (engine::random() * left.len() as f64) as usize;
-            left.get(at).or(left.first())
-        }
+    let next = if let Some(last) = last {
+        left.iter().find(|endpoint| **endpoint > last).or(left.first())
+    } else {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index below the length")]
+        #[allow(clippy::cast_precision_loss, reason = "pods are few")]
+        let at = (engine::random() * left.len() as f64) as usize;
+        left.get(at).or(left.first())
     };
     next.map(|endpoint| (*endpoint).clone())
 }

@@ -64,7 +64,7 @@ impl Handler for Pod {
     async fn apply(&self, _: Object) -> Result<Answer, Failed> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         if self.hangs {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         Ok(Answer::Done(Applied::Changed))
     }
