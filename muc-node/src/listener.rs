@@ -113,7 +113,7 @@ pub fn start(
     Ok(Some(Listening { _stop: stop }))
 }
 
-/// The loop of this pod as a handler. It owns every shard: there is no other pod to pass a call on to yet.
+/// The loop of this pod as a handler: the pod passes on to another one what that decides.
 struct Loop(Control);
 
 impl Loop {
