@@ -185,7 +185,7 @@ fn wait(what: &str, counter: &AtomicU64, expected: u64) -> Result<()> {
 }
 
 /// CPU time of all threads of a process.
-fn cpu(pid: u32) -> Result<Duration> {
+pub fn cpu(pid: u32) -> Result<Duration> {
     let mut sum = 0;
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         let stat = std::fs::read_to_string(task?.path().join("schedstat"))?;

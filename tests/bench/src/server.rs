@@ -34,7 +34,16 @@ pub struct Seen {
 impl Link {
     /// Takes the node's connection and shakes hands.
     pub fn accept(listener: &TcpListener, domain: &str, secret: &str) -> Result<Self> {
-        let (mut socket, _) = listener.accept()?;
+        Self::listen(listener.accept()?.0, domain, secret, |_| {})
+    }
+
+    /// Shakes hands on this connection. `each` gets whole tags as they come, some at a time.
+    pub fn listen(
+        mut socket: TcpStream,
+        domain: &str,
+        secret: &str,
+        each: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Self> {
         socket.set_nodelay(true)?;
         let mut heard = String::new();
         until(&mut socket, &mut heard, ">")?;
@@ -56,19 +65,20 @@ impl Link {
             while orders.recv().is_ok_and(|bytes| socket.write_all(&bytes).is_ok()) {}
         });
         let counted = seen.clone();
-        thread::spawn(move || hear(read, &counted, &answer));
+        thread::spawn(move || hear(read, &counted, &answer, each));
         Ok(Self { write, seen })
     }
 }
 
 /// Counts what comes and answers pings, until the other end hangs up.
-fn hear(mut socket: TcpStream, seen: &Seen, answer: &Sender<Vec<u8>>) {
+fn hear(mut socket: TcpStream, seen: &Seen, answer: &Sender<Vec<u8>>, mut each: impl FnMut(&str)) {
     let mut buffer = vec![0; 256 << 10];
     let mut text = String::new();
     while let Ok(n @ 1..) = socket.read(&mut buffer) {
         text.push_str(&String::from_utf8_lossy(&buffer[..n]));
         let Some(end) = text.rfind('>') else { continue };
         let rest = text.split_off(end + 1);
+        each(&text);
         let count = |what: &str| text.matches(what).count() as u64;
         seen.messages.fetch_add(count("</body>"), Ordering::Relaxed);
         seen.subjects.fetch_add(count("<subject/>"), Ordering::Relaxed);
@@ -109,7 +119,7 @@ pub fn loopback_limit() -> Result<f64> {
     let mut socket = TcpStream::connect(listener.local_addr()?)?;
     socket.set_nodelay(true)?;
     let (peer, _) = listener.accept()?;
-    let reader = thread::spawn(move || hear(peer, &Seen::default(), &mpsc::channel().0));
+    let reader = thread::spawn(move || hear(peer, &Seen::default(), &mpsc::channel().0, |_| {}));
     let mut stanza = b"<message><body>".to_vec();
     stanza.resize(SIZE - b"</body></message>".len(), b'x');
     stanza.extend_from_slice(b"</body></message>");
