@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use warren_faults::account::{Quit, account, settle};
-use warren_faults::{Crowd, SOON, Sites, run, spread};
+use warren_faults::client::Watch;
+use warren_faults::{Client, Crowd, Record, SOON, Sites, run, spread};
 use warren_test_postgres::{Durability, Server};
 use warren_testkit::node::Node;
 use warren_testkit::peers::{Site, World};
@@ -79,6 +80,15 @@ impl Nodes {
     }
 }
 
+/// Waits until somebody who has joined is on everybody's list.
+async fn all_see(watches: &[Watch], name: &str) -> Result<()> {
+    for mut watch in watches.iter().cloned() {
+        let came = |record: &Record| record.came.iter().any(|(nick, _)| nick == name);
+        watch.until(&format!("join of {name}"), SOON, came).await?;
+    }
+    Ok(())
+}
+
 fn kills(count: usize, target: Target) {
     run(async {
         let postgres = spawn_blocking(|| Server::start(Durability::Disk)).await??;
@@ -91,32 +101,25 @@ fn kills(count: usize, target: Target) {
         let denmark = Node::start(&world, Site::Denmark).await?;
         let mut nodes = Nodes { sites: Sites { nodes: [first, denmark], world }, others };
         let mut crowd = Crowd::joins(&nodes.sites, PEOPLE, EVERY).await?;
+        let watches: Vec<Watch> = crowd.people.iter().map(Client::watch).collect();
         let mut quits: Vec<Quit> = Vec::new();
         let (mut at_the_room, mut at_the_user, mut both) = (Vec::new(), Vec::new(), 0);
 
         for kill in 0..count {
             // Somebody goes offline while nobody answers for him.
-            let quitter = match kill % 4 {
-                0 => Some(nodes.sites.joins(Site::Wonderland, &format!("q{kill:02}")).await?),
-                _ => None,
-            };
+            let name = format!("q{kill:02}");
+            let quitter = nodes.sites.joins(Site::Wonderland, &name).await?;
+            crowd.talks(all_see(&watches, &name)).await.with_context(|| nodes.report())?;
             crowd.talks(sleep(UP + LATER * u32::try_from(kill)?)).await;
             let victim = crowd.talks(nodes.find(target)).await?;
             let killed = Instant::now();
             both += usize::from(nodes.all()[victim].owns_room().await && nodes.all()[victim].has_link().await);
             nodes.all()[victim].kill9().await?;
-            let quit = match quitter {
-                Some(client) => {
-                    let name = client.name.clone();
-                    crowd.talks(client.quit(kill % 8 == 0)).await?;
-                    Some(name)
-                }
-                None => None,
-            };
+            crowd.talks(quitter.quit(kill % 2 == 0)).await?;
             crowd.talks(nodes.find(target)).await.with_context(|| format!("after kill {kill}"))?;
             at_the_room.push(killed.elapsed());
             let back = Instant::now();
-            quits.extend(quit.map(|name| Quit { name, back }));
+            quits.push(Quit { name, back });
             let again = crowd.speaks_again(Some(Site::Wonderland)).await;
             again.with_context(|| format!("after kill {kill}\n{}", nodes.report()))?;
             at_the_user.push(killed.elapsed());

@@ -55,7 +55,8 @@ pub enum Input {
         after: Seq,
     },
     /// Whoever holds the groups holds none of this room any more: replays to paths stop, since they are asked for again
-    /// where something is missing, and all groups are stated anew ([`Effect::Regroup`]).
+    /// where something is missing, and all groups are stated anew ([`Effect::Regroup`]). What was on its way to peers may be
+    /// lost as well: those are asked to join again.
     Regroup,
     /// Answer to [`Effect::Read`].
     Page {

@@ -96,6 +96,7 @@ impl Room {
             Input::Regroup => {
                 self.catchups.stop_paths();
                 self.state_groups();
+                self.fmuc_regrouped();
             }
             Input::Page { read, rows } => self.page(read, rows),
             Input::Tick => {

@@ -150,6 +150,20 @@ impl Room {
         }
     }
 
+    /// What was said to peers lately may never have been sent: whoever carries it out has changed. What they have is
+    /// found by a resync at once, not when nobody has answered for long.
+    pub(crate) fn fmuc_regrouped(&mut self) {
+        let peers: Vec<_> = self.peerings.iter().map(|(peer, peering)| (peer.clone(), peering.phase)).collect();
+        for (peer, phase) in peers {
+            let owes = self.peerings.get(&peer).is_some_and(|peering| !peering.unacked.is_empty());
+            match phase {
+                Phase::Up if owes => self.lose(&peer),
+                Phase::Joining | Phase::Down => self.retry_now(&peer),
+                _ => {}
+            }
+        }
+    }
+
     /// A path changed its state.
     pub(crate) fn fmuc_path(&mut self, remote: &str, state: PathState) {
         let peers: Vec<_> = self.peerings.keys().filter(|peer| peer.domain().as_str() == remote).cloned().collect();
