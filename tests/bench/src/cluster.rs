@@ -82,7 +82,10 @@ pub fn bounds() -> Result<Vec<Bound>> {
             what,
             ratio: millis(gaps.len() / 2),
             limit: Limit::Shown,
-            figures: format!("median of {KILLS}; at most {:.0} ms", millis(gaps.len() - 1)),
+            figures: format!(
+                "median of {KILLS}, at most {:.0} ms; the TTL is the default, 6 s",
+                millis(gaps.len() - 1)
+            ),
         });
     }
     Ok(bounds)
