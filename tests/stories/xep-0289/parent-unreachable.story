@@ -7,7 +7,14 @@ alice joins rabbithole@rooms.wonderland.lit as Alice
 tower sends
   <presence type='error' from='tower@rooms.verona.lit/Alice' to='rabbithole@rooms.wonderland.lit/Alice'>
     <error type='cancel'><remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>
+# Its server answers pings all the same: the path is there again, and the join comes again.
+time 3s
 alice receives nothing
+tower receives
+  <presence from='rabbithole@rooms.wonderland.lit/Alice' to='tower@rooms.verona.lit/Alice'>
+    <fmuc xmlns='http://isode.com/protocol/fmuc' from='alice@wonderland.lit/rabbit'/>
+    <x xmlns='http://jabber.org/protocol/muc'/>
+    <x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/></x></presence>
 
 alice sends
   <message type='groupchat' to='rabbithole@rooms.wonderland.lit' id='m1'><body>Alone</body></message>
