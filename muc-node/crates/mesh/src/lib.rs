@@ -10,15 +10,19 @@
 mod forget;
 #[cfg(feature = "grpc")]
 pub mod grpc;
+mod io;
 mod lease;
 mod member;
 mod placement;
 mod plan;
 mod suspicion;
 mod tail;
+mod view;
 
 pub use forget::FORGET;
+pub use io::{Did, Input, Todo};
 pub use lease::{Dead, Lease, Observed, Round};
-pub use member::{Did, Input, Member, PodSeen, Todo, View};
+pub use member::Member;
 pub use placement::{Placement, cap, place};
 pub use plan::{FORGETS, Known, MOVES, Owner, Step, handover, plan};
+pub use view::{PodSeen, View};
