@@ -39,6 +39,7 @@ struct Concerns {
     ready: BTreeSet<Incarnation>,
     wanted: Vec<Path>,
     frozen: usize,
+    over: Vec<Incarnation>,
 }
 
 /// The membership of one pod. All times are the pod's own boot-time clock.
@@ -341,7 +342,8 @@ impl Member {
     /// What a plan depends on, besides the view.
     fn concerns(&self, now: Duration) -> Concerns {
         let dead = self.lease.dead().into_iter().chain(self.suspicions.dead(now)).collect();
-        Concerns { dead, ready: self.ready.clone(), wanted: self.wanted.clone(), frozen: self.moving.len() }
+        let (ready, wanted, over) = (self.ready.clone(), self.wanted.clone(), self.ended.over(now));
+        Concerns { dead, ready, wanted, frozen: self.moving.len(), over }
     }
 
     /// By the last view.
