@@ -4,6 +4,9 @@
 //! writes, so that what belongs together leaves together. The only place where it waits is [`Driver::wait`]; between
 //! two turns it may be left alone at any time.
 
+mod carry;
+mod tend;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,29 +14,23 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-use warren_control::Applied;
 use warren_control::grpc::Page;
 use warren_model::{Now, ServiceConfig};
 
 use crate::clock;
 use crate::cluster::{Cluster, Heard};
 use crate::control::{Call, Calls};
-use crate::flow::{Flow, Load};
+use crate::flow::Flow;
 use crate::health::Health;
-use crate::link::{Link, Said};
+use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::store::{Answer, Died, Store};
 use warren_pod::{Input, Outcome, Pod, Request};
-use warren_store::Completion;
 
-/// Output that the socket did not take for so long does not flow any more, and does not keep us from reading: a
-/// server may read only after it has written (ejabberd's component stream does), and two who wait for one another
-/// would wait for ever.
-const STALLED: Duration = Duration::from_millis(250);
-/// Reads of one turn.
-const READS: usize = 4;
 /// Metrics are brought up to date so often.
 const METRICS: Duration = Duration::from_secs(1);
+
+pub use tend::Links;
 
 /// Why the loop cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,15 +53,6 @@ pub enum Fatal {
     /// Both ends of a channel are ours, so this is a mistake in the program.
     #[error("the threads of the store have ended")]
     Readers,
-}
-
-/// How links are made.
-#[derive(Clone, Copy, Debug)]
-pub struct Links {
-    /// Longest wait between attempts to connect.
-    pub retry_max: Duration,
-    /// Differs between pods and starts.
-    pub seed: u64,
 }
 
 /// The loop and what it owns.
@@ -139,52 +127,6 @@ impl Driver {
         };
         driver.carry_out()?;
         Ok(driver)
-    }
-
-    /// From now on there is a link to the server of the service, as soon as a service is applied.
-    pub fn connect(&mut self, links: Links) {
-        self.links = Some(links);
-        self.applied = true;
-    }
-
-    fn service(&self) -> Option<ServiceConfig> {
-        self.pod.registry().service(self.pod.domain()).cloned()
-    }
-
-    /// Another server, another secret: the link is made anew.
-    fn relink(&mut self, now: Now) -> Result<(), Fatal> {
-        if !self.pod.has_link() {
-            return self.unlink(now);
-        }
-        let (Some(links), Some(service)) = (self.links, self.service()) else { return Ok(()) };
-        let same = self.linked.as_ref().is_some_and(|before| {
-            before.component == service.component && before.timers.liveness == service.timers.liveness
-        });
-        if same {
-            return Ok(());
-        }
-        if self.link.as_ref().is_some_and(Link::is_online) {
-            tracing::info!(host = service.component.host, port = service.component.port, "the link is made anew");
-            self.health.link(false);
-            self.handle(Input::LinkDown, now)?;
-        }
-        let mut link = Link::new(&service, links.retry_max, links.seed);
-        link.start(now);
-        self.link = Some(link);
-        self.linked = Some(service);
-        Ok(())
-    }
-
-    /// The link is somebody else's.
-    fn unlink(&mut self, now: Now) -> Result<(), Fatal> {
-        self.linked = None;
-        if let Some(link) = self.link.take()
-            && link.is_online()
-        {
-            self.health.link(false);
-            self.handle(Input::LinkDown, now)?;
-        }
-        Ok(())
     }
 
     /// There are other pods.
@@ -278,26 +220,6 @@ impl Driver {
     /// Ends the threads of the store when they have done what they were given. Blocks.
     pub fn stop(self) {
         self.store.stop();
-    }
-
-    fn load(&self, now: Duration) -> Load {
-        let stalled = self.stalled_at().is_some_and(|at| now >= at);
-        let output = self.pod.ready() || self.link.as_ref().is_some_and(Link::has_output);
-        Load {
-            uncommitted: self.pod.uncommitted_bytes(),
-            queued: self.pod.egress().queued_bytes(),
-            flowing: output && !stalled,
-        }
-    }
-
-    /// Bytes that may be read from the link; 0: none.
-    fn allowance(&self, now: Duration) -> usize {
-        if self.resting || self.store.is_full() { 0 } else { self.flow.allowance(self.load(now)) }
-    }
-
-    /// When a link that takes no output counts as stalled.
-    fn stalled_at(&self) -> Option<Duration> {
-        Some(self.link.as_ref()?.blocked_since()? + STALLED)
     }
 
     /// When there is something to do though nothing comes.
@@ -395,128 +317,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Reads the link and does what is due on it.
-    fn tend_link(&mut self, now: Now) -> Result<(), Fatal> {
-        for _ in 0..READS {
-            let most = self.allowance(now.mono);
-            let read = self.link.as_mut().filter(|_| most > 0).and_then(|link| link.read(most, now));
-            let Some(read) = read else { break };
-            self.flow.read(read);
-            self.hear_link(now)?;
-        }
-        let reading = self.allowance(now.mono) > 0;
-        if let Some(link) = &mut self.link {
-            // The link belongs to whoever acts: it is not taken back from the one who may have taken over.
-            let acts = self.cluster.as_ref().is_none_or(|cluster| cluster.acts(now.mono));
-            link.tick(now, reading, acts);
-        }
-        self.hear_link(now)
-    }
-
-    /// Passes on what the link has to say.
-    fn hear_link(&mut self, now: Now) -> Result<(), Fatal> {
-        while let Some(said) = self.link.as_mut().and_then(|link| link.poll(now, self.pod.at_boundary())) {
-            match said {
-                Said::Stanza(stanza) => {
-                    self.metrics.stanza();
-                    self.handle(Input::Stanza(stanza), now)?;
-                }
-                Said::Refused(limit) => self.metrics.refused(limit),
-                Said::Up => {
-                    self.health.link(true);
-                    self.metrics.link(true);
-                    self.handle(Input::LinkUp, now)?;
-                }
-                Said::Down => {
-                    self.health.link(false);
-                    self.metrics.link(false);
-                    self.handle(Input::LinkDown, now)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn called(&mut self, call: Call, now: Now) -> Result<(), Fatal> {
-        let number = self.next_call;
-        self.next_call += 1;
-        match call {
-            Call::Change(change, answer) => {
-                self.called.insert(number, answer);
-                self.handle(Input::Change { call: number, change }, now)
-            }
-            Call::Page(after, max, answer) => {
-                let behind = self.pod.registry().behind(after.as_ref());
-                let mut objects: Vec<_> =
-                    behind.take(max.saturating_add(1)).map(|object| object.name.clone()).collect();
-                let more = objects.len() > max;
-                objects.truncate(max);
-                self.asked.insert(number, (more, answer));
-                self.handle(Input::Ask { call: number, objects }, now)
-            }
-        }
-    }
-
     fn handle(&mut self, input: Input, now: Now) -> Result<(), Fatal> {
         self.pod.handle(input, now, &mut self.requests);
         self.carry_out()
-    }
-
-    fn carry_out(&mut self) -> Result<(), Fatal> {
-        let mut given = Ok(());
-        for request in self.requests.drain(..) {
-            match request {
-                Request::Backlog => self.store.backlog_of_all(),
-                Request::Objects => self.store.objects(),
-                Request::Occupied => self.store.occupied(),
-                Request::Reports { call, reports } => {
-                    if let Some((more, answer)) = self.asked.remove(&call) {
-                        drop(answer.send(Page { objects: reports, more }));
-                    }
-                }
-                Request::Link(_) => self.applied = true,
-                request @ (Request::Frame(..)
-                | Request::View
-                | Request::Frozen(_)
-                | Request::Drained
-                | Request::Suspect { .. }) => {
-                    if let Some(cluster) = &mut self.cluster {
-                        cluster.carry_out(request);
-                    }
-                }
-                Request::Write(work) => self.store.write(work),
-                Request::Load(room) => self.store.load(room),
-                Request::Page { room, read, after, max } => self.store.page(room, read, after, max),
-                Request::Trim(awaited) => given = given.and(self.store.trim(awaited)),
-                Request::Answer { call, outcome } => {
-                    self.applied |= matches!(outcome, Outcome::Done(Applied::New | Applied::Changed));
-                    if let Some(answer) = self.called.remove(&call) {
-                        drop(answer.send(outcome));
-                    }
-                }
-                // Where there are others, that is how they take over; the beats may not have heard of it yet.
-                // What we had is others' by now, as we wanted.
-                Request::Dead if self.cluster.as_ref().is_some_and(Cluster::is_ending) => {}
-                Request::Dead if self.cluster.is_some() => return Err(Fatal::Closed),
-                Request::Dead => return Err(Fatal::Dead),
-            }
-        }
-        self.given(given)
-    }
-
-    /// A writer that was fenced has said so before it ended; that may not have been looked at yet.
-    fn given(&mut self, given: Result<(), Died>) -> Result<(), Fatal> {
-        let Err(died) = given else { return Ok(()) };
-        if self.cluster.as_ref().is_some_and(Cluster::is_ending) {
-            // What we had is others' by now, as we wanted.
-            return Ok(());
-        }
-        while let Some(answer) = self.answer.take().or_else(|| self.answers.try_recv().ok()) {
-            if matches!(&answer, Answer::Written(completions) if completions.contains(&Completion::Fenced)) {
-                return Err(if self.cluster.is_some() { Fatal::Closed } else { Fatal::Dead });
-            }
-        }
-        Err(died.into())
     }
 }
 
