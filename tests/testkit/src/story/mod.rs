@@ -6,11 +6,13 @@
 pub mod matcher;
 pub mod parse;
 pub mod runner;
+pub mod script;
 pub mod stage;
 
 #[cfg(test)]
 mod tests;
 
-pub use parse::{Do, Grant, ParseError, PeerDecl, RoomDecl, Scene, SiteDecl, Step, Story, UserDecl, load};
+pub use parse::load;
 pub use runner::{Failure, Report, run, run_all, run_all_at_once};
+pub use script::{Do, Grant, ParseError, PeerDecl, RoomDecl, Scene, SiteDecl, Step, Story, UserDecl};
 pub use stage::{Fault, Level, Place, Seen, Stage, Until};

@@ -1,203 +1,16 @@
 //! From text to [`Story`].
 
+mod scene;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jid::{BareJid, Jid};
 use minidom::Element;
-use warren_model::config::{
-    Affiliation, Anonymity, FederationConfig, FlavourHint, History, JidExposure, PeerConfig, PeerRooms, PeerTimers,
-    RoomConfig, Uplink, Vouch,
-};
 
+use super::script::{Do, ParseError, PeerDecl, Scene, Step, Story, UserDecl};
 use super::stage::{Fault, Level, Place};
-
-/// A story, read.
-#[derive(Clone, Debug)]
-pub struct Story {
-    /// Where it was read.
-    pub file: PathBuf,
-    /// Its first line.
-    pub title: String,
-    /// Number of the XEP that the title names.
-    pub xep: u16,
-    /// The section that the title names, as written.
-    pub section: String,
-    /// Where it is played.
-    pub levels: BTreeSet<Level>,
-    /// Who and what takes part.
-    pub scene: Scene,
-    /// What happens.
-    pub steps: Vec<Step>,
-}
-
-/// Who and what takes part in a story.
-#[derive(Clone, Debug, Default)]
-pub struct Scene {
-    /// Sites, in the order of the story.
-    pub sites: Vec<SiteDecl>,
-    /// Users, in the order of the story.
-    pub users: Vec<UserDecl>,
-    /// Rooms that the story plays itself.
-    pub peers: Vec<PeerDecl>,
-    /// Pairs of sites between which nothing is checked.
-    pub unwatched: BTreeSet<(String, String)>,
-}
-
-impl Scene {
-    /// The site that serves a domain.
-    pub fn site(&self, domain: &str) -> Option<&SiteDecl> {
-        self.sites.iter().find(|site| *site.domain == *domain)
-    }
-
-    /// Where a stanza is seen that a site sends to this address: at the user with exactly this JID, at the scripted
-    /// room of its domain, or on the wire to another site. `None`: nobody of the story, it is dropped.
-    pub fn place(&self, from: &SiteDecl, to: &Jid) -> Option<Place> {
-        if let Some(user) = self.users.iter().find(|user| user.jid == *to) {
-            return Some(Place::User(user.name.clone()));
-        }
-        let domain = to.domain().as_str();
-        if let Some(peer) = self.peers.iter().find(|peer| peer.jid.domain().as_str() == domain) {
-            return Some(Place::Peer(peer.name.clone()));
-        }
-        let site = self.site(domain).filter(|site| site.name != from.name)?;
-        Some(Place::Wire { from: from.name.clone(), to: site.name.clone() })
-    }
-
-    /// Address of a user.
-    pub fn user(&self, name: &str) -> Option<&Jid> {
-        self.users.iter().find(|user| user.name == name).map(|user| &user.jid)
-    }
-}
-
-/// A Warren site.
-#[derive(Clone, Debug)]
-pub struct SiteDecl {
-    /// Its name in the story.
-    pub name: String,
-    /// Domain of its rooms.
-    pub domain: Box<str>,
-    /// Domains of its own users.
-    pub home: BTreeSet<Box<str>>,
-    /// Its rooms, declared before the story begins.
-    pub rooms: Vec<RoomDecl>,
-    /// Its allow-list.
-    pub allows: Vec<Grant>,
-}
-
-/// A room of a site.
-#[derive(Clone, Debug)]
-pub struct RoomDecl {
-    /// Its address.
-    pub jid: BareJid,
-    /// Its configuration.
-    pub config: RoomConfig,
-}
-
-/// One entry of a site's allow-list.
-#[derive(Clone, Debug)]
-pub struct Grant {
-    /// What the site applies.
-    pub config: PeerConfig,
-}
-
-/// A user; with a bare JID: that account as seen by its server.
-#[derive(Clone, Debug)]
-pub struct UserDecl {
-    /// The name in the story.
-    pub name: String,
-    /// The address.
-    pub jid: Jid,
-}
-
-/// A remote room that the story plays: what it receives is told, what it sends is written out.
-#[derive(Clone, Debug)]
-pub struct PeerDecl {
-    /// The name in the story.
-    pub name: String,
-    /// The room's address.
-    pub jid: BareJid,
-    /// Domains of its users.
-    pub home: BTreeSet<Box<str>>,
-}
-
-/// One thing that happens, or is expected to have happened.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// Line in the file.
-    pub line: usize,
-    /// What.
-    pub what: Do,
-}
-
-/// See the table of statements in `tests/stories/README.md`.
-#[derive(Clone, Debug)]
-pub enum Do {
-    /// `X joins ROOM as NICK [password=…]`
-    Join {
-        /// Who.
-        user: String,
-        /// Where.
-        room: BareJid,
-        /// Under which nick.
-        nick: String,
-        /// With what.
-        password: Option<String>,
-    },
-    /// `X leaves ROOM`
-    Leave {
-        /// Who.
-        user: String,
-        /// Which room.
-        room: BareJid,
-    },
-    /// `X sends`
-    Send {
-        /// User or scripted room.
-        actor: String,
-        /// Stanzas, in order.
-        stanzas: Vec<Element>,
-    },
-    /// `X receives`, `SITE sends SITE`
-    Expect {
-        /// Where.
-        place: Place,
-        /// Stanzas, in order, each with its line.
-        stanzas: Vec<Element>,
-    },
-    /// `X receives nothing`, `SITE sends nothing`
-    ExpectNothing {
-        /// At all of these.
-        places: Vec<Place>,
-    },
-    /// `time 61s`
-    Advance(Duration),
-    /// `cut`, `heal`, `lose next`, `crash`, `restart`
-    Fault(Fault),
-    /// `swallow`
-    Swallow,
-}
-
-/// What is wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseError {
-    /// Which file.
-    pub file: PathBuf,
-    /// Which line, from 1.
-    pub line: usize,
-    /// What.
-    pub what: String,
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file.display(), self.line, self.what)
-    }
-}
-
-impl std::error::Error for ParseError {}
 
 /// All stories under a directory, in the order of their paths. A story lies in the directory of the XEP that it names.
 pub fn load(dir: &Path) -> anyhow::Result<Vec<Story>> {
@@ -442,176 +255,6 @@ impl Parser {
             None => Err(format!("who is {name}?")),
         }
     }
-
-    fn site(&mut self, line: usize, name: &str, domain: &str, rest: &[&str]) -> Result<(), String> {
-        self.name(name, Named::Site)?;
-        let mut home = BTreeSet::from([parent(domain)]);
-        let mut rest = rest;
-        while !rest.is_empty() {
-            rest = match rest {
-                ["uplink", local, "->", room, rest @ ..] => {
-                    self.uplinks.push((line, bare(&format!("{local}@{domain}"))?, bare(room)?));
-                    rest
-                }
-                [setting, rest @ ..] if setting.starts_with("home=") => {
-                    home = domains(&setting["home=".len()..]);
-                    rest
-                }
-                _ => return Err(format!("not understood: {}", rest.join(" "))),
-            };
-        }
-        let site = SiteDecl { name: name.into(), domain: domain.into(), home, rooms: Vec::new(), allows: Vec::new() };
-        self.scene.sites.push(site);
-        Ok(())
-    }
-
-    fn room(&mut self, line: usize, room: &str, settings: &[&str]) -> Result<(), String> {
-        let jid = bare(room)?;
-        let mut config = RoomConfig::default();
-        for setting in settings {
-            let (key, value) = setting.split_once('=').map_or((*setting, None), |(key, value)| (key, Some(value)));
-            let number = || value.and_then(|v| v.parse().ok()).ok_or_else(|| format!("{key} needs a number"));
-            match (key, value) {
-                ("members-only", None) => config.members_only = true,
-                ("moderated", None) => config.moderated = true,
-                ("participants-set-subject", None) => config.participants_may_set_subject = true,
-                ("anonymity", Some("NonAnonymous")) => config.anonymity = Anonymity::NonAnonymous,
-                ("anonymity", Some("SemiAnonymous")) => config.anonymity = Anonymity::SemiAnonymous,
-                ("password", Some(password)) => config.password = Some(password.into()),
-                ("title", Some(title)) => config.title = title.into(),
-                ("description", Some(text)) => config.description = text.into(),
-                ("history", _) => config.history = History { max_messages: number()?, ..config.history },
-                ("history-age", Some(age)) => {
-                    config.history = History { max_age: Some(duration(age)?), ..config.history };
-                }
-                ("max", _) => config.max_occupants = Some(number()?),
-                ("uplink", Some(remote)) => self.uplinks.push((line, jid.clone(), bare(remote)?)),
-                (affiliation, Some(list)) if Affiliation::parse(affiliation).is_some() => {
-                    for user in list.split(',') {
-                        let affiliation = Affiliation::parse(affiliation).unwrap_or_default();
-                        config.affiliations.insert(bare(user)?, affiliation);
-                    }
-                }
-                _ => return Err(format!("unknown setting {setting}")),
-            }
-        }
-        let site = self.scene.sites.iter_mut().find(|site| *site.domain == *jid.domain().as_str());
-        let site = site.ok_or_else(|| format!("no site serves {}", jid.domain()))?;
-        if site.rooms.iter().any(|room| room.jid == jid) {
-            return Err(format!("{jid} is declared twice"));
-        }
-        site.rooms.push(RoomDecl { jid, config });
-        Ok(())
-    }
-
-    fn finish(mut self, file: &Path) -> Wrong<Story> {
-        let Some((title, xep, section)) = self.title.take() else { return Err((1, "no title".into())) };
-        if self.scene.sites.is_empty() {
-            return Err((1, "no site".into()));
-        }
-        if self.steps.is_empty() {
-            return Err((1, "nothing happens".into()));
-        }
-        self.rooms()?;
-        self.allow_lists()?;
-        let levels = self.levels.unwrap_or_else(|| BTreeSet::from([Level::Core, Level::Node]));
-        Ok(Story { file: file.to_owned(), title, xep, section, levels, scene: self.scene, steps: self.steps })
-    }
-
-    /// A site without `room` lines has the rooms that its users join; an uplink names its room.
-    fn rooms(&mut self) -> Wrong<()> {
-        let mut joined: Vec<(usize, BareJid)> = Vec::new();
-        for step in &self.steps {
-            if let Do::Join { room, .. } = &step.what {
-                joined.push((step.line, room.clone()));
-            }
-        }
-        for site in &mut self.scene.sites {
-            let told = !site.rooms.is_empty();
-            for (line, room) in joined.iter().filter(|(_, room)| *site.domain == *room.domain().as_str()) {
-                if site.rooms.iter().any(|known| known.jid == *room) {
-                    continue;
-                }
-                if told {
-                    return Err((*line, format!("{room} has no `room` line")));
-                }
-                site.rooms.push(RoomDecl { jid: room.clone(), config: RoomConfig::default() });
-            }
-        }
-        for (line, room) in &joined {
-            if !self.scene.sites.iter().any(|site| *site.domain == *room.domain().as_str()) {
-                return Err((*line, format!("no site serves {}", room.domain())));
-            }
-        }
-        for (line, local, remote) in std::mem::take(&mut self.uplinks) {
-            let site = self.scene.sites.iter_mut().find(|site| *site.domain == *local.domain().as_str());
-            let site = site.ok_or_else(|| (line, format!("no site serves {local}")))?;
-            let at = site.rooms.iter().position(|room| room.jid == local).unwrap_or_else(|| {
-                site.rooms.push(RoomDecl { jid: local, config: RoomConfig::default() });
-                site.rooms.len() - 1
-            });
-            site.rooms[at].config.federation = Some(FederationConfig {
-                uplink: Some(Uplink { room: remote }),
-                jid_exposure: Some(JidExposure::Real),
-                ..FederationConfig::default()
-            });
-        }
-        Ok(())
-    }
-
-    /// Each site admits all others and all scripted rooms, each vouching for its users, unless the story says otherwise.
-    fn allow_lists(&mut self) -> Wrong<()> {
-        let mut remote: Vec<(String, Box<str>, BTreeSet<Box<str>>)> = Vec::new();
-        for site in &self.scene.sites {
-            remote.push((site.name.clone(), site.domain.clone(), site.home.clone()));
-        }
-        for peer in &self.scene.peers {
-            remote.push((peer.name.clone(), peer.jid.domain().as_str().into(), peer.home.clone()));
-        }
-        for site in &mut self.scene.sites {
-            for (_, domain, home) in remote.iter().filter(|(_, domain, _)| *domain != site.domain) {
-                if !site.allows.iter().any(|grant| grant.config.domain == *domain) {
-                    site.allows.push(Grant { config: grant(domain, home) });
-                }
-            }
-        }
-        for (line, site, who, settings) in std::mem::take(&mut self.lists) {
-            let named = remote.iter().find(|(name, ..)| *name == who);
-            let domain = named.map_or_else(|| who.as_str().into(), |(_, domain, _)| domain.clone());
-            let home = named.map_or_else(|| BTreeSet::from([parent(&who)]), |(_, _, home)| home.clone());
-            let site = self.scene.sites.iter_mut().find(|decl| decl.name == site);
-            let site = site.ok_or_else(|| (line, "no such site".to_owned()))?;
-            site.allows.retain(|grant| grant.config.domain != domain);
-            let Some(settings) = settings else { continue };
-            let mut config = grant(&domain, &home);
-            for setting in settings {
-                let wrong = |what: String| (line, what);
-                match setting.split_once('=') {
-                    Some(("vouch", "any")) => config.vouch = Vouch::Any,
-                    Some(("vouch", list)) => config.vouch = Vouch::Domains(domains(list)),
-                    Some(("rooms", "none")) => config.rooms = PeerRooms::Listed,
-                    Some(("rooms", list)) => config.rooms = PeerRooms::Only(domains(list)),
-                    Some(("ack", span)) => config.timers.ack_timeout = duration(span).map_err(wrong)?,
-                    Some(("grace", span)) => config.timers.peering_grace = duration(span).map_err(wrong)?,
-                    Some(("retry", span)) => config.timers.retry = duration(span).map_err(wrong)?,
-                    _ => return Err((line, format!("unknown setting {setting}"))),
-                }
-            }
-            site.allows.push(Grant { config });
-        }
-        Ok(())
-    }
-}
-
-fn grant(domain: &str, home: &BTreeSet<Box<str>>) -> PeerConfig {
-    PeerConfig {
-        domain: domain.into(),
-        vouch: Vouch::Domains(home.clone()),
-        rooms: PeerRooms::All,
-        flavour: FlavourHint::Auto,
-        timers: PeerTimers::default(),
-        suspended: false,
-    }
 }
 
 /// `# XEP-0045 7.2.1, 7.2.2: what it is about`
@@ -688,6 +331,18 @@ fn sendable(stanza: &Element, by: Named) -> Result<(), String> {
     }
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..at].parse().map_err(|_| format!("{text} is not a span of time"))?;
+    Ok(match &text[at..] {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number * 60),
+        "h" => Duration::from_secs(number * 3600),
+        _ => return Err(format!("{text} is not a span of time (ms, s, m, h)")),
+    })
+}
+
 fn bare(text: &str) -> Result<BareJid, String> {
     let jid = BareJid::new(text).map_err(|e| format!("{text}: {e}"))?;
     if jid.node().is_some() { Ok(jid) } else { Err(format!("{text} has no local part")) }
@@ -699,16 +354,4 @@ fn parent(domain: &str) -> Box<str> {
 
 fn domains(list: &str) -> BTreeSet<Box<str>> {
     list.split(',').map(Into::into).collect()
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..at].parse().map_err(|_| format!("{text} is not a span of time"))?;
-    Ok(match &text[at..] {
-        "ms" => Duration::from_millis(number),
-        "s" => Duration::from_secs(number),
-        "m" => Duration::from_secs(number * 60),
-        "h" => Duration::from_secs(number * 3600),
-        _ => return Err(format!("{text} is not a span of time (ms, s, m, h)")),
-    })
 }

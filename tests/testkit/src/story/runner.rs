@@ -9,7 +9,7 @@ use jid::{BareJid, Jid};
 use minidom::Element;
 
 use super::matcher::{At, Bindings, compare, plumbing, pretty};
-use super::parse::{Do, Story};
+use super::script::{Do, Story};
 use super::stage::{Level, Place, Stage, Until};
 
 const MUC: &str = "http://jabber.org/protocol/muc";
