@@ -51,6 +51,8 @@ pub struct Plan {
     pub rolling: Option<Micros>,
     /// One site's store loses its newest rows at a crash: site and time.
     pub tail: Option<(usize, Micros)>,
+    /// Of a hundred planned moves of a room, so many happen after their pod has given them up.
+    pub late: u64,
 }
 
 /// Faults that a seed arms.
@@ -94,6 +96,7 @@ impl Plan {
             rolling: (moves || rng.percent(40)).then(|| rng.range(begin, begin + 25 * SEC)),
             faults,
             tail,
+            late: [20, 50, 80][rng.index(3)],
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Member {
     /// When it is asked again what to do.
     wake_at: Option<Micros>,
     /// What is to be moved: to whom, and the epoch that was seen.
-    moves: BTreeMap<Thing, (Incarnation, Epoch)>,
+    pub moves: BTreeMap<Thing, (Incarnation, Epoch)>,
     /// Shards that come to rest, or have, until it is known what became of their move.
     frozen: Vec<Shard>,
     /// How many moves were tried.
@@ -184,33 +184,6 @@ impl World {
         }
     }
 
-    /// Shards are at rest: now they may be moved.
-    pub(super) fn move_them(&mut self, pid: Pid, shards: &[Shard]) {
-        if !self.step(pid.at, Step::Move) {
-            return;
-        }
-        let Some(member) = self.member(pid) else { return };
-        let claims = shards.iter().filter_map(|shard| {
-            let thing = Thing::Shard(*shard);
-            let (to, seen) = member.moves.remove(&thing)?;
-            Some(Claim { assignment: Assignment { thing, to }, seen })
-        });
-        let claims: Vec<Claim> = claims.collect();
-        if claims.is_empty() {
-            return;
-        }
-        if !(self.faults_on && self.rng.percent(6)) {
-            return self.want(pid, Ask::Move(claims));
-        }
-        // Its connection is lost, and the store goes on with what it was given.
-        let Some(me) = self.running(pid).map(|process| process.incarnation) else { return };
-        self.sites[pid.at.site].late_moves = true;
-        let things = claims.iter().map(|claim| claim.assignment.thing.clone()).collect();
-        let (back, late) = (self.store_time(), self.rng.range(1, 3000) * MS);
-        self.after(back, Event::Told(pid, Told::Moved(things, Vec::new())));
-        self.after(late, Event::Ask(pid, me, Ask::LateMove(claims)));
-    }
-
     pub(super) fn want(&mut self, pid: Pid, ask: Ask) {
         let wait = self.store_time();
         if let Some(me) = self.running(pid).map(|process| process.incarnation) {
@@ -219,7 +192,7 @@ impl World {
     }
 
     /// One way to the store, or back.
-    fn store_time(&mut self) -> Micros {
+    pub(super) fn store_time(&mut self) -> Micros {
         if self.faults_on && self.rng.percent(1) { self.rng.range(1000, 3000) * MS } else { self.rng.range(200, 3000) }
     }
 
@@ -335,15 +308,6 @@ impl World {
             // Those come by `Ask::Move`.
             Change::Move(_) => Did::Nothing,
         }
-    }
-
-    fn store_move(&mut self, pid: Pid, me: Incarnation, claims: &[Claim], now: UnixMs) -> Vec<Moved> {
-        let here = &mut self.sites[pid.at.site];
-        here.view = None;
-        let moved = here.store.cluster().move_things(me, claims, now).unwrap_or_default();
-        self.trace.line(self.now, || format!("{}: moves {} of {} shards", pid.at, moved.len(), claims.len()));
-        self.step(pid.at, Step::Move);
-        moved
     }
 
     fn store_hand_over(&mut self, pid: Pid, me: Incarnation, assign: &[Assignment], now: UnixMs) -> Vec<Moved> {

@@ -301,6 +301,16 @@ impl World {
             }
         }
     }
+
+    /// The session between two pods is cut, and there is no other one for a while.
+    pub(super) fn separate(&mut self, site: usize, pair: (usize, usize), length: Micros) {
+        self.disturb(site, None);
+        self.sites[site].ways.entry(pair).or_default().mute = [(self.now, self.now + length); 2];
+        let sessions = &self.sites[site].sessions;
+        if let Some(session) = sessions.iter().find(|session| session.alive && session.between(pair.0, pair.1)) {
+            self.cut_session(site, session.number, false);
+        }
+    }
 }
 
 /// A frame in one line.

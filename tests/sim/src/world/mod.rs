@@ -10,6 +10,7 @@ mod ledger;
 mod link;
 mod member;
 mod mesh;
+mod moves;
 mod process;
 mod queue;
 mod s2s;

@@ -84,8 +84,8 @@ pub(crate) struct Site {
     pub last_session: u64,
     /// The ways between them, by the lower and the higher one.
     pub ways: BTreeMap<(usize, usize), Way>,
-    /// A move has happened, or may have, after its pod had given it up.
-    pub late_moves: bool,
+    /// Pods of which a move has happened, or may have, after they had given it up.
+    pub late_moves: BTreeSet<Incarnation>,
     /// Pods whose address refused.
     pub suspected: BTreeSet<Incarnation>,
     /// Processes so far.
@@ -109,7 +109,7 @@ impl Site {
             sessions: Vec::new(),
             last_session: 0,
             ways: BTreeMap::new(),
-            late_moves: false,
+            late_moves: BTreeSet::new(),
             suspected: BTreeSet::new(),
             starts: 0,
             connections: 0,

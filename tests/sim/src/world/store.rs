@@ -93,7 +93,9 @@ impl World {
                     self.trace.line(self.now, || format!("{at}: commit {} {fate:?}", tx.0));
                 }
                 // A pod does not know yet that it has moved the shard.
-                let moved = self.sites[at.site].late_moves;
+                let here = &self.sites[at.site];
+                let mover = here.pods[at.pod].process.as_ref().map(|process| process.incarnation);
+                let moved = mover.is_some_and(|mover| here.late_moves.contains(&mover));
                 let expected = |why: &str| moved && why.ends_with("its shard has another owner since");
                 if let Err(CommitError::Rejected { why, .. }) = &answer
                     && !expected(why)
