@@ -246,12 +246,12 @@ impl World {
         let has_link = self.slot(at).link.up || !self.sites[at.site].is_shared();
         let Some(process) = self.slot(at).process.take() else { return };
         if let Some(tx) = process.tx {
-            // A store that has got a commit goes on with it for a while, whoever has sent it.
-            let (done, late) = (self.rng.percent(50), self.rng.percent(30));
-            let wait = if late { self.rng.below(2 * SEC) } else { 0 };
-            match wait {
-                0 => self.orphan(at.site, tx, done),
-                _ => self.after(wait, Event::Orphan(at.site, tx, done)),
+            // A store that has got a commit goes on with it for a while, whoever has sent it, and perhaps until the next
+            // process has begun.
+            let (done, late) = (self.rng.percent(50), self.rng.percent(50));
+            match [self.rng.below(2 * SEC), wait + self.rng.below(SEC)][self.rng.index(2)] {
+                late_by if late => self.after(late_by, Event::Orphan(at.site, tx, done)),
+                _ => self.orphan(at.site, tx, done),
             }
         }
         (self.slot(at).paused, self.slot(at).vanished) = (0, vanished);

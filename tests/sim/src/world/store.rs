@@ -77,6 +77,11 @@ impl World {
         }
         let (paused, unreachable) = (self.paused(at), self.cut_off(at));
         match what {
+            // It was given to the store before its process stood still.
+            Commit::Decide(_) if paused.is_some() && self.slot(at).slow.0 > 0 => {
+                let slow = std::mem::take(&mut self.slot(at).slow.0);
+                self.after(slow, Event::Store(pid, what));
+            }
             Commit::Decide(tx) => {
                 let wait = self.rng.range(50, 1500);
                 let unheard = [Fate::DoneUnheard, Fate::LostUnheard][usize::from(self.rng.percent(70))];
