@@ -23,13 +23,12 @@ pub enum Breakage {
     NoLease,
     /// The store takes commits on lanes that are closed.
     FenceOff,
-    /// The store takes what was decided under an old epoch of its shard. It needs a move that happens after its pod has
-    /// given it up, between two of its attempts: it is found too seldom to be a test.
+    /// The store takes what was decided under an old epoch of its shard.
     EpochCheckOff,
 }
 
 impl Breakage {
-    /// All that can be asked for.
+    /// All that must be found.
     pub const ALL: [Self; 11] = [
         Self::BarrierOff,
         Self::InputsNotKept,

@@ -71,3 +71,8 @@ fn no_lease() {
 fn fence_off() {
     found(Breakage::FenceOff);
 }
+
+#[test]
+fn epoch_check_off() {
+    found(Breakage::EpochCheckOff);
+}
