@@ -3,7 +3,7 @@
 use warren_model::Seq;
 use warren_pod::Input;
 use warren_room::WINDOW;
-use warren_store::{CommitError, Completion, Resolved, Step as Lane, TxId, Window};
+use warren_store::{CommitError, Completion, Model, Resolved, Step as Lane, TxId, Window};
 
 use super::World;
 use super::queue::{Commit, Event, Pid, Wanted};
@@ -219,10 +219,17 @@ impl World {
         if self.owner(site).is_none() {
             return self.after(SEC, Event::LoseTail(site));
         }
+        let keep = self.rng.index(self.sites[site].snapshots.len());
+        let here = &self.sites[site];
+        let rows = |store: &Model| super::end::log(store, site).len();
+        let loses = here.snapshots.get(keep).is_some_and(|earlier| rows(earlier) < rows(here.store.durable()));
+        if !loses && self.now + 10 * SEC < self.plan.end {
+            // Better when somebody has just spoken.
+            return self.after(SEC / 2, Event::LoseTail(site));
+        }
         for at in Place::of(site) {
             self.crash(at);
         }
-        let keep = self.rng.index(self.sites[site].snapshots.len());
         let here = &mut self.sites[site];
         let Some(earlier) = here.snapshots.get(keep).cloned() else { return };
         let old = super::end::log(here.store.durable(), site);
