@@ -102,11 +102,12 @@ impl World {
         self.disturb(at.site, None);
     }
 
-    /// For longer than a lease lasts. The store may still be at work on what it was given before.
+    /// For longer than a lease lasts. The store may still be at work on what it was given before, by then mostly for
+    /// somebody who has been taken over.
     fn freeze(&mut self, at: Place) {
         let length = self.rng.range(7000, 25_000) * MS;
-        if self.rng.percent(50) {
-            self.slot(at).slow.0 = self.rng.below(length);
+        if self.rng.percent(75) {
+            self.slot(at).slow.0 = self.rng.range(length / 2, length);
         }
         self.stand_still(at, length);
     }
