@@ -7,6 +7,7 @@ use warren_store::{CommitError, Completion, Model, Resolved, Step as Lane, TxId,
 
 use super::World;
 use super::queue::{Commit, Event, Pid, Wanted};
+use super::site::Ending;
 use crate::fault::Step;
 use crate::names::{Micros, Place, SEC};
 
@@ -158,6 +159,12 @@ impl World {
     fn complete(&mut self, at: Place, told: Vec<Completion>) {
         for completion in &told {
             self.trace.line(self.now, || format!("{at}: {completion:?}"));
+        }
+        let ending = self.process(at).map(|process| process.ending);
+        let no_stream = matches!(ending, Some(Ending::Closing(..) | Ending::Moving(_)));
+        if no_stream && told.iter().any(|completion| matches!(completion, Completion::Failed { .. })) {
+            // It has ended its stream, reads what was sent before, and must refuse it: nobody hears that.
+            self.trouble(at.site);
         }
         if !told.is_empty() {
             self.input(at, Input::Store(told));
