@@ -29,8 +29,8 @@ pub(crate) struct Member {
     pub moves: BTreeMap<Thing, (Incarnation, Epoch)>,
     /// Shards that come to rest, or have, until it is known what became of their move.
     frozen: Vec<Shard>,
-    /// How many moves were tried.
-    tried: u64,
+    /// How many moves were tried, those that are under way too: what they move stays frozen.
+    pub tried: u64,
     /// Open pods, as of the last view.
     pub peers: BTreeSet<Incarnation>,
     /// Pods that can be spoken to.
@@ -345,8 +345,9 @@ impl World {
                 if !self.step(pid.at, Step::Move) {
                     return;
                 }
-                let Some(member) = self.member(pid) else { return };
-                member.tried += 1;
+                if self.member(pid).is_none() {
+                    return;
+                }
                 self.input(pid.at, Input::Moved(moved));
                 self.news(pid, News::Moved(things));
             }

@@ -29,6 +29,7 @@ impl World {
         if claims.is_empty() {
             return;
         }
+        member.tried += 1;
         let lived_in = Thing::Shard(Shard::of(&room(pid.at.site)));
         let to = claims.iter().find(|claim| claim.assignment.thing == lived_in).map(|claim| claim.assignment.to);
         let percent = if to.is_some() { self.plan.late } else { IDLE };
