@@ -27,7 +27,8 @@ fn nothing_is_shown_before_it_is_durable() {
     world.commit();
     assert_eq!(
         world.heard(),
-        "Applied { room: BareJid(\"balcony@rooms.lit\"), uid: \"uid-1\", generation: Generation(1) }"
+        "Regroup\nApplied { room: BareJid(\"balcony@rooms.lit\"), uid: \"uid-1\", generation: Generation(1) }",
+        "nobody is there"
     );
     world.commit();
     assert!(world.heard().contains("to romeo@montague.lit/garden"));
