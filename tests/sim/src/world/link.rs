@@ -78,6 +78,13 @@ impl World {
         if let Some(pod) = self.sites[at.site].component() {
             self.cut(Place { pod, ..at });
         }
+        // Also who has ended its stream, if the server has not read that far.
+        for pod in 0..self.sites[at.site].pods.len() {
+            if !self.sites[at.site].pods[pod].link.out.is_empty() {
+                self.throw_out(Place { pod, ..at });
+                self.trouble(at.site);
+            }
+        }
         let here = &mut self.sites[at.site];
         here.connections += 1;
         let connection = here.connections;
@@ -92,9 +99,14 @@ impl World {
         if !self.slot(at).link.up {
             return;
         }
+        self.slot(at).link.up = false;
+        self.throw_out(at);
+    }
+
+    /// The server ends what it has of a connection.
+    fn throw_out(&mut self, at: Place) {
         let gone = self.slot(at).link.hole || self.rng.percent(50);
         let link = &mut self.slot(at).link;
-        link.up = false;
         link.into.clear();
         let under_way = link.out.clear();
         self.trace.line(self.now, || format!("{at}: link is GONE, {} stanzas under way", under_way.len()));
