@@ -267,6 +267,7 @@ impl Pod {
                 }
                 Completion::Failed { ticket, why } if ticket.0 >= OWN_TICKETS => self.not_applied(ticket, &why),
                 Completion::Failed { ticket, why } => self.shard(In::Failed { ticket, why }, now),
+                Completion::Disowned { ticket } => self.shard(In::Disowned { ticket }, now),
                 Completion::Fenced if self.leaving.has_drained() => {}
                 Completion::Fenced => self.shard(In::Fenced, now),
             }
@@ -384,6 +385,7 @@ impl Pod {
             Out::Handled { source, n } => self.acks.entry(source).or_default().push(n),
             Out::Unhandled { stanza, .. } => self.route(stanza, now),
             Out::Frozen(shard) => self.frozen(shard),
+            Out::Disowned(shard) => self.disowned(shard),
             Out::Applied { .. } => {}
             Out::Refused { room, why, .. } => tracing::error!(%room, why, "the declaration of a room was not stored"),
             Out::Dead => self.requests.push(Request::Dead),

@@ -264,6 +264,17 @@ impl Pod {
         }
     }
 
+    /// A move that we had given up has happened after all. Who sent us something for its rooms has kept it, and sends it to
+    /// the next owner when the table says who that is.
+    pub(super) fn disowned(&mut self, shard: Shard) {
+        tracing::warn!(%shard, "a shard has moved away although it was not known that it would");
+        self.mine.remove(&shard);
+        self.leaving.waiting.remove(&shard);
+        self.leaving.frozen.retain(|frozen| *frozen != shard);
+        self.say_no_more(|gone| gone == shard);
+        self.want_view();
+    }
+
     /// Tells of what has come to rest, when all of it has.
     pub(super) fn at_rest(&mut self) {
         if !self.leaving.waiting.is_empty() {

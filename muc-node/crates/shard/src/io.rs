@@ -194,6 +194,12 @@ pub enum In {
         /// For people.
         why: String,
     },
+    /// A ticket is not in the store, for its shard is somebody else's since: as [`In::Disown`] of that shard, which is
+    /// named by [`Out::Disowned`].
+    Disowned {
+        /// Which one.
+        ticket: Ticket,
+    },
     /// Somebody else owns the rooms.
     Fenced,
     /// [`crate::Shard::next_deadline`] has passed.
@@ -222,7 +228,8 @@ pub enum Out {
         /// Which room.
         room: BareJid,
     },
-    /// Commit these rows in one transaction; exactly one answer: [`In::Done`], [`In::Failed`] or [`In::Fenced`].
+    /// Commit these rows in one transaction; exactly one answer: [`In::Done`], [`In::Failed`],
+    /// [`In::Disowned`] or [`In::Fenced`].
     Submit {
         /// Named in the answer. Rises; the shard's own numbers start at 1 and stay below 2⁶³.
         ticket: Ticket,
@@ -304,6 +311,8 @@ pub enum Out {
         /// The stanza.
         stanza: Stanza,
     },
+    /// This shard is not ours any more; the store has said so.
+    Disowned(Shard),
     /// Nothing is outstanding in this shard: what its rooms have decided is durable and released.
     Frozen(Shard),
     /// Fenced: nothing comes any more, and the pod must stop.

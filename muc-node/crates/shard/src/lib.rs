@@ -141,6 +141,13 @@ impl Shard {
                     self.on(key, now, out, |slot, cx| slot.failed(ticket, &why, cx));
                 }
             }
+            In::Disowned { ticket } => {
+                let slot = self.shared.tickets.get(&ticket).and_then(|key| self.slots.get(key));
+                if let Some(shard) = slot.map(|slot| slot.shard) {
+                    self.disown(&[shard].into(), out);
+                    out.push(Out::Disowned(shard));
+                }
+            }
             In::Own(shards) => self.own(shards, out),
             In::Disown(shards) => self.disown(&shards.into_iter().collect(), out),
             In::Freeze(shards) => self.freeze(shards, now, out),

@@ -97,6 +97,13 @@ pub enum CommitError {
         /// What rule it breaks.
         why: String,
     },
+    /// The shard of a work has another owner since the work was decided, though the lane is open: a planned move that its
+    /// pod had given up has happened after all. Nothing happened.
+    #[error("its shard has another owner since")]
+    Disowned {
+        /// Which work of the group.
+        index: usize,
+    },
     /// It did not happen, for a reason that may pass (full, busy, input or output).
     #[error("not stored: {0}")]
     Failed(String),

@@ -26,6 +26,12 @@ pub enum Completion {
         /// For the log.
         why: String,
     },
+    /// It is not stored and never will be: the shard of its room has another owner since. What led to it is the new
+    /// owner's to handle.
+    Disowned {
+        /// Which one.
+        ticket: Ticket,
+    },
     /// The lane is closed, or the store has lost some of it. The last completion: everything that waits is forgotten.
     Fenced,
 }
@@ -93,7 +99,23 @@ enum Slot {
 #[derive(Clone, Debug)]
 struct Dead {
     ticket: Option<Ticket>,
-    why: String,
+    why: Why,
+}
+
+#[derive(Clone, Debug)]
+enum Why {
+    Failed(String),
+    Disowned,
+}
+
+impl Dead {
+    fn said(self) -> Option<Completion> {
+        let ticket = self.ticket?;
+        Some(match self.why {
+            Why::Failed(why) => Completion::Failed { ticket, why },
+            Why::Disowned => Completion::Disowned { ticket },
+        })
+    }
 }
 
 /// The works of one lane, in order: one commit in flight, and no timers, since the running commit is the window in
@@ -152,7 +174,8 @@ impl LaneQueue {
             if *fresh {
                 self.banned.remove(room);
             } else if self.banned.contains(room) {
-                self.waiting.push_back(Slot::Dead(Dead { ticket: Some(*ticket), why: EARLIER.to_owned() }));
+                self.waiting
+                    .push_back(Slot::Dead(Dead { ticket: Some(*ticket), why: Why::Failed(EARLIER.to_owned()) }));
                 return;
             }
         }
@@ -231,28 +254,31 @@ impl LaneQueue {
             Ok(batch) => self.done(batch, out),
             Err(CommitError::Fenced) => self.fenced(out),
             Err(CommitError::Unknown(_)) => self.state = State::Resolving,
-            Err(CommitError::Rejected { index, why }) => {
-                self.rejections += 1;
-                let size = self.requeue();
-                let culprit = if size == 1 { Some(0) } else { index.filter(|i| *i < size) };
-                if let Some(culprit) = culprit {
-                    self.kill(culprit..culprit + 1, &why);
-                }
-                if culprit.is_none() || self.rejections >= REJECTIONS {
-                    self.singly = self.singly.max(size - usize::from(culprit.is_some()));
-                }
-            }
+            Err(CommitError::Rejected { index, why }) => self.rejected(index, &Why::Failed(why)),
+            Err(CommitError::Disowned { index }) => self.rejected(Some(index), &Why::Disowned),
             Err(CommitError::Failed(why)) => {
                 self.failures += 1;
                 let size = self.requeue();
                 if self.failures >= FAILURES {
                     self.give_up(size, &why);
                 } else if size == 1 {
-                    self.kill(0..1, &why);
+                    self.kill(0..1, &Why::Failed(why));
                 } else {
                     self.singly = size;
                 }
             }
+        }
+    }
+
+    fn rejected(&mut self, index: Option<usize>, why: &Why) {
+        self.rejections += 1;
+        let size = self.requeue();
+        let culprit = if size == 1 { Some(0) } else { index.filter(|i| *i < size) };
+        if let Some(culprit) = culprit {
+            self.kill(culprit..culprit + 1, why);
+        }
+        if culprit.is_none() || self.rejections >= REJECTIONS {
+            self.singly = self.singly.max(size - usize::from(culprit.is_some()));
         }
     }
 
@@ -294,8 +320,8 @@ impl LaneQueue {
     fn answer_all(&mut self, batch: Option<Batch>, out: &mut Vec<Completion>) {
         let mut dead = std::mem::take(&mut self.dead).into_iter().peekable();
         let mut report = |before: usize, out: &mut Vec<Completion>| {
-            while let Some((_, Dead { ticket, why })) = dead.next_if(|(at, _)| *at <= before) {
-                out.extend(ticket.map(|ticket| Completion::Failed { ticket, why }));
+            while let Some((_, dead)) = dead.next_if(|(at, _)| *at <= before) {
+                out.extend(dead.said());
             }
         };
         for (n, work) in std::mem::take(&mut self.running).into_iter().enumerate() {
@@ -337,7 +363,7 @@ impl LaneQueue {
 
     /// Fails the live works of a range (counted from the front), and all later ones of their rooms up to a fresh
     /// one.
-    fn kill(&mut self, which: Range<usize>, why: &str) {
+    fn kill(&mut self, which: Range<usize>, why: &Why) {
         let mut failed = BTreeSet::new();
         let singly = self.singly;
         let live = self.waiting.iter_mut().filter(|slot| matches!(slot, Slot::Live(_)));
@@ -355,7 +381,7 @@ impl LaneQueue {
             if position < singly {
                 self.singly -= 1;
             }
-            let why = if chosen { why } else { EARLIER }.to_owned();
+            let why = if chosen { why.clone() } else { Why::Failed(EARLIER.to_owned()) };
             *slot = Slot::Dead(Dead { ticket: work.ticket(), why });
         }
         self.banned.extend(failed);
@@ -364,6 +390,6 @@ impl LaneQueue {
     /// Fails a group of which `size` works ran last, with what is left of it.
     fn give_up(&mut self, size: usize, why: &str) {
         self.failures = 0;
-        self.kill(0..size.max(self.singly), why);
+        self.kill(0..size.max(self.singly), &Why::Failed(why.to_owned()));
     }
 }

@@ -102,9 +102,8 @@ impl World {
                 let here = &self.sites[at.site];
                 let mover = here.pods[at.pod].process.as_ref().map(|process| process.incarnation);
                 let moved = mover.is_some_and(|mover| here.late_moves.contains(&mover));
-                let expected = |why: &str| moved && why.ends_with("its shard has another owner since");
-                if let Err(CommitError::Rejected { why, .. }) = &answer
-                    && !expected(why)
+                if let Err(why @ (CommitError::Rejected { .. } | CommitError::Disowned { .. })) = &answer
+                    && !(moved && matches!(why, CommitError::Disowned { .. }))
                 {
                     self.history.broken.push(format!("the store refuses to {at}: {why}"));
                 }

@@ -180,6 +180,23 @@ fn what_is_not_ours_is_ignored() {
 }
 
 #[test]
+fn what_the_store_calls_somebody_elses_is_not_refused() {
+    let mut world = World::with_couple(settings());
+    world.route(1, &message(ROMEO, "one"));
+    world.route(1, &message(ROMEO, "two"));
+    world.heard();
+    let first = world.queue.pop_front().unwrap().ticket;
+    let second = world.queue.pop_front().unwrap().ticket;
+    world.give(In::Disowned { ticket: first });
+    world.give(In::Failed { ticket: second, why: "an earlier write failed".into() });
+    assert_eq!(world.heard(), format!("Disowned({:?})", shard()));
+    assert_eq!(world.owed(), [1, 2], "their source keeps them");
+    assert_eq!((world.shard.rooms().count(), world.shard.queued_bytes(), world.shard.next_deadline()), (0, 0, None));
+    world.route(1, &message(ROMEO, "three"));
+    assert_eq!((world.heard().as_str(), world.loads.len()), ("", 0));
+}
+
+#[test]
 fn answers_that_come_too_late_change_nothing() {
     let mut world = World::with_couple(settings());
     world.give(In::Replay { room: room(ROOM), remote: "montague.lit".into(), after: Seq(0) });

@@ -15,7 +15,7 @@ pub(super) fn a_planned_move_leaves_the_old_epoch_behind(store: &mut dyn Backend
     assert_eq!(epoch, Epoch(EPOCH.0 + 1));
     assert_eq!(owner(cluster, &shard(1)), (Some(B), epoch));
     let late = write(store, from, EPOCH, vec![Row::Log(message(1))]);
-    assert!(matches!(late, Err(CommitError::Rejected { index: Some(0), .. })), "{late:?}");
+    assert!(matches!(late, Err(CommitError::Disowned { index: 0 })), "{late:?}");
     write(store, into, epoch, vec![Row::Log(message(1))]).expect("commit");
     assert_eq!(store.commit(from, &[]), Ok(Batch(2)), "its lane goes on: it has other shards");
     assert_eq!(move_one(cluster, &shard(1), A, B, EPOCH), None, "not twice");
@@ -65,7 +65,7 @@ pub(super) fn many_things_move_at_once_and_others_are_left_out(store: &mut dyn B
     assert_eq!([shard(2), shard(4), near].map(|thing| owner(cluster, &thing)), [(Some(A), EPOCH); 3]);
     assert_eq!([shard(9), shard(10)].map(|thing| owner(cluster, &thing)), [(Some(B), EPOCH), (None, Epoch(0))]);
     let late = write(store, from, EPOCH, vec![Row::Log(message(1))]);
-    assert!(matches!(late, Err(CommitError::Rejected { index: Some(0), .. })), "{late:?}");
+    assert!(matches!(late, Err(CommitError::Disowned { index: 0 })), "{late:?}");
     write(store, other, epoch, vec![Row::Log(message(1))]).expect("the new owner writes");
     assert_eq!(store.commit(from, &[]), Ok(Batch(2)), "its lane goes on: it has other shards");
     assert_eq!(cluster.move_things(A, &wishes, NOW).expect("move"), [], "not twice");

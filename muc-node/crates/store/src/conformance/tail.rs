@@ -62,7 +62,7 @@ pub(super) fn who_does_not_have_a_shard_writes_nothing_in_it(store: &mut dyn Bac
     }
     for (at, group) in [[late(), right()], [right(), late()]].iter().enumerate() {
         let answer = store.commit(lane, group);
-        assert!(matches!(&answer, Err(CommitError::Rejected { index, .. }) if *index == Some(at)), "{answer:?}");
+        assert_eq!(answer, Err(CommitError::Disowned { index: at }));
     }
     assert!(store.page(RoomId(1), Seq(0), 9).expect("page").is_empty());
     assert_eq!(store.commit(lane, &[right(), of(1, EPOCH, 1, log(2))]), Ok(Batch(2)));

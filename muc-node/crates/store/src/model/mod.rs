@@ -152,6 +152,9 @@ impl Model {
             if self.is_ahead(&opened, w) {
                 return Err(CommitError::Fenced);
             }
+            if self.has_moved(opened.epoch, w) {
+                return Err(CommitError::Disowned { index });
+            }
             self.check(opened.epoch, &mut overlay, w).map_err(rejected)?;
         }
         // From here on nothing fails.
@@ -194,14 +197,17 @@ impl Model {
         lane.epoch == Epoch(0) && unknown && self.breakage == Breakage::default()
     }
 
+    /// Whether somebody else owns the shard since; `opened`: what the lane was opened under.
+    fn has_moved(&self, opened: Epoch, work: &Work) -> bool {
+        let Work::Room { shard, epoch, .. } = work else { return false };
+        let moved = self.owned.get(&Thing::Shard(*shard)).is_some_and(|(_, now)| now > epoch);
+        moved && *epoch >= opened && !self.breakage.epoch_check_off
+    }
+
     fn check(&self, opened: Epoch, over: &mut Overlay, work: &Work) -> Result<(), String> {
-        let Work::Room { room: id, shard, epoch, rows, .. } = work else { return Ok(()) };
+        let Work::Room { room: id, epoch, rows, .. } = work else { return Ok(()) };
         if *epoch < opened {
             return Err(format!("room {id}: decided under epoch {epoch}, the lane is at {opened}"));
-        }
-        let moved = self.owned.get(&Thing::Shard(*shard)).is_some_and(|(_, now)| now > epoch);
-        if moved && !self.breakage.epoch_check_off {
-            return Err(format!("room {id}: its shard has another owner since"));
         }
         let here = |over: &Overlay| match over.rooms.get(id) {
             Some(address) => address.clone(),

@@ -23,12 +23,14 @@ pub enum Trouble {
     Overtaken,
     /// This work of a group must not happen.
     Rejected(usize, String),
+    /// The shard of this work of a group has another owner since.
+    Disowned(usize),
 }
 
 impl Trouble {
     /// Whether the connection is of no more use, or may be inside a transaction that nobody ends: a new one is cheap.
     pub fn ends(&self) -> bool {
-        !matches!(self, Self::Fenced | Self::Overtaken | Self::Rejected(..) | Self::Rule(_))
+        !matches!(self, Self::Fenced | Self::Overtaken | Self::Rejected(..) | Self::Disowned(_) | Self::Rule(_))
     }
 
     /// For people.
@@ -36,6 +38,7 @@ impl Trouble {
         match self {
             Self::Fenced => "the lane is closed".to_owned(),
             Self::Overtaken => "somebody was faster".to_owned(),
+            Self::Disowned(_) => "its shard has another owner since".to_owned(),
             Self::Rule(why)
             | Self::Refused(why)
             | Self::Lost(why)
@@ -51,6 +54,7 @@ impl From<Trouble> for CommitError {
         match trouble {
             Trouble::Fenced => Self::Fenced,
             Trouble::Rejected(index, why) => Self::Rejected { index: Some(index), why },
+            Trouble::Disowned(index) => Self::Disowned { index },
             Trouble::Unknown(why) => Self::Unknown(why),
             other => Self::Failed(other.why()),
         }

@@ -188,10 +188,7 @@ async fn each(wire: &mut Wire, lane: Lane, known: Option<Batch>, work: &[Work]) 
         for (n, answer) in wire.calls(&calls).await?.into_iter().enumerate() {
             match answer {
                 Ok(_) => {}
-                Err(Trouble::Rule(_)) if n < guards => {
-                    let why = format!("{}: its shard has another owner since", named(one));
-                    return Err(Trouble::Rejected(index, why));
-                }
+                Err(Trouble::Rule(_)) if n < guards => return Err(Trouble::Disowned(index)),
                 Err(Trouble::Rule(why)) => {
                     let why = match calls.get(n).map(|call| call.sql) {
                         Some(rows::NEEDED) => "it is not stored".to_owned(),

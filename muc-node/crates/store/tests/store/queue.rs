@@ -119,7 +119,7 @@ impl Caller {
         let (ticket, ok) = match completion {
             Completion::Done { ticket, .. } => (ticket.0, true),
             Completion::Failed { ticket, .. } => (ticket.0, false),
-            Completion::Fenced => panic!("nobody took over"),
+            Completion::Disowned { .. } | Completion::Fenced => panic!("nobody took over"),
         };
         let found = self.rooms.iter_mut().find(|(_, room)| room.2.contains(&ticket));
         // Tickets of a room that was dropped in between: of no interest, but they must have failed.
@@ -234,6 +234,24 @@ fn a_backend_that_cannot_tell_the_culprit_is_asked_one_by_one() {
 }
 
 #[test]
+fn whose_shard_has_moved_is_told_so_and_the_others_go_on() {
+    let mut queue = queue();
+    for (ticket, room) in [(1, 1), (2, 2), (3, 2), (4, 3)] {
+        queue.push(ticketed(ticket, room, vec![]));
+    }
+    let (mut out, mut batches) = (Vec::new(), (1..).map(Batch));
+    let moved = |work: &[Work]| match work.iter().position(|w| w.ticket() == Some(Ticket(2))) {
+        Some(index) => Err(CommitError::Disowned { index }),
+        None => Ok(batches.next().unwrap()),
+    };
+    sizes(&mut queue, &mut out, moved);
+    let done =
+        |ticket, batch| Completion::Done { ticket: Ticket(ticket), lane: warren_model::Lane(1), batch: Batch(batch) };
+    let built_on_it = Completion::Failed { ticket: Ticket(3), why: "an earlier write of this room failed".to_owned() };
+    assert_eq!(out, [done(1, 1), Completion::Disowned { ticket: Ticket(2) }, built_on_it, done(4, 1)]);
+}
+
+#[test]
 fn a_fence_ends_it() {
     let mut queue = queue();
     (1..=4).for_each(|n| queue.push(ticketed(n, n, vec![])));
@@ -298,7 +316,7 @@ fn a_fresh_work_ends_the_ban_of_its_room() {
         .map(|c| match c {
             Completion::Done { ticket, .. } => (ticket.0, true),
             Completion::Failed { ticket, .. } => (ticket.0, false),
-            Completion::Fenced => panic!("nobody took over"),
+            Completion::Disowned { .. } | Completion::Fenced => panic!("nobody took over"),
         })
         .collect();
     assert_eq!(seen, [(1, true), (2, false), (3, false), (4, true), (5, false), (6, true), (7, true)]);
