@@ -248,7 +248,7 @@ fn a_move_with_a_commit_in_flight_either_has_it_or_never_will() {
         let moved = store.cluster().move_things(A, &[Claim { assignment: shard_to(B), seen: EPOCH }], NOW).unwrap();
         match early {
             Some(answer) => assert_eq!(answer, Ok(Batch(2))),
-            None => assert!(matches!(store.finish(tx), Some(Err(CommitError::Rejected { index: Some(0), .. })))),
+            None => assert!(matches!(store.finish(tx), Some(Err(CommitError::Disowned { index: 0 })))),
         }
         let next = stored(&store).len() as u64 + 1;
         let tx = store.submit(new, Batch(0), log(moved[0].epoch, next)).unwrap();

@@ -269,10 +269,7 @@ fn a_shard_that_moved_takes_nothing_of_its_old_owner() {
     sql(&name, &format!("UPDATE shard SET epoch = {} WHERE id = 1", lane.epoch.0));
     store.commit(lane.lane, &rows).unwrap();
     sql(&name, "UPDATE shard SET epoch = epoch + 1");
-    match store.commit(lane.lane, &rows) {
-        Err(CommitError::Rejected { index: Some(0), why }) => assert!(why.contains("another owner"), "{why}"),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(store.commit(lane.lane, &rows), Err(CommitError::Disowned { index: 0 }));
 }
 
 #[test]

@@ -15,6 +15,8 @@ use warren_store::{
 use warren_test_netns::Lan;
 use warren_test_postgres::{Cut, Cutter, Durability, Server};
 
+use super::cluster::claim;
+
 /// Pods that are not heard of for so long are taken over.
 const TTL: Duration = Duration::from_secs(1);
 const GONE: Incarnation = Incarnation(1);
@@ -70,7 +72,9 @@ fn vanish(lan: &Lan, server: &Server, statement: &str, how: Cut) -> Duration {
     let dsn = server.database().unwrap();
     let through = dsn.replace(&format!("port={}", server.addr().port()), &format!("port={}", cutter.port()));
     let mut old = Postgres::open(&through, writes()).unwrap();
-    let lane = old.cluster(writes()).join(&join(GONE)).unwrap().lanes[0].lane;
+    let mut owner = old.cluster(writes());
+    let lane = owner.join(&join(GONE)).unwrap().lanes[0].lane;
+    claim(&mut owner, GONE.0, 1..2); // what `work` is of
     old.commit(lane, &[work(1, vec![Row::Room(room(1, "r@rooms.example"))])]).unwrap();
     old.commit(lane, &[work(1, vec![Row::Log(message(1))])]).unwrap();
     let mut new = Postgres::open(&dsn, writes()).unwrap();
