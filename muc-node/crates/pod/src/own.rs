@@ -268,6 +268,9 @@ impl Pod {
     /// the next owner when the table says who that is.
     pub(super) fn disowned(&mut self, shard: Shard) {
         tracing::warn!(%shard, "a shard has moved away although it was not known that it would");
+        // Until it is known who has it.
+        let epoch = self.table.shard(shard).epoch;
+        self.table.learn_shard(&Entry { thing: shard, owner: None, epoch });
         self.mine.remove(&shard);
         self.leaving.waiting.remove(&shard);
         self.leaving.frozen.retain(|frozen| *frozen != shard);

@@ -195,7 +195,8 @@ pub enum In {
         why: String,
     },
     /// A ticket is not in the store, for its shard is somebody else's since: as [`In::Disown`] of that shard, which is
-    /// named by [`Out::Disowned`].
+    /// named by [`Out::Disowned`]; but nothing of it has happened that was not answered, so that all stanzas without a source
+    /// come back.
     Disowned {
         /// Which one.
         ticket: Ticket,

@@ -144,12 +144,12 @@ impl Shard {
             In::Disowned { ticket } => {
                 let slot = self.shared.tickets.get(&ticket).and_then(|key| self.slots.get(key));
                 if let Some(shard) = slot.map(|slot| slot.shard) {
-                    self.disown(&[shard].into(), out);
                     out.push(Out::Disowned(shard));
+                    self.disown(&[shard].into(), true, out);
                 }
             }
             In::Own(shards) => self.own(shards, out),
-            In::Disown(shards) => self.disown(&shards.into_iter().collect(), out),
+            In::Disown(shards) => self.disown(&shards.into_iter().collect(), false, out),
             In::Freeze(shards) => self.freeze(shards, now, out),
             In::Thaw(shards) => self.thaw(shards, now, out),
             In::Flush => self.each(now, out, Slot::flush),

@@ -1,6 +1,6 @@
 //! Which shards are ours: how they come, how they go, and what stands still before they do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jid::BareJid;
@@ -47,14 +47,15 @@ impl Shard {
         let news: Vec<_> =
             shards.into_iter().filter(|(shard, epoch)| known(shard).is_none_or(|old| old < *epoch)).collect();
         let old = news.iter().map(|(shard, _)| *shard).filter(|shard| known(shard).is_some()).collect();
-        self.disown(&old, out);
+        self.disown(&old, false, out);
         for (shard, epoch) in news {
             self.shared.epochs.insert(shard, epoch);
         }
     }
 
-    /// Forgets all rooms of these shards. What comes back for them later finds nobody.
-    pub(crate) fn disown(&mut self, shards: &BTreeSet<Number>, out: &mut Vec<Out>) {
+    /// Forgets all rooms of these shards. What comes back for them later finds nobody. `undone`: nothing that was not
+    /// answered has happened, so what rooms have taken is given back as well.
+    pub(crate) fn disown(&mut self, shards: &BTreeSet<Number>, undone: bool, out: &mut Vec<Out>) {
         for shard in shards {
             self.shared.epochs.remove(*shard);
             self.shared.frozen.remove(shard);
@@ -73,7 +74,9 @@ impl Shard {
             if matches!(slot.state, State::Loading) {
                 self.shared.stale_loads.insert(slot.jid.clone());
             }
-            while let Some(item) = slot.parked.pop() {
+            let taken = if undone { slot.barrier.abandon() } else { VecDeque::new() };
+            let waiting = std::iter::from_fn(|| slot.parked.pop());
+            for item in taken.into_iter().filter_map(|entry| entry.item).chain(waiting) {
                 // A source keeps its own.
                 if let (What::Stanza(stanza), None) = (item.what, item.routed) {
                     out.push(Out::Unhandled { room: slot.jid.clone(), stanza: Arc::unwrap_or_clone(stanza) });

@@ -184,15 +184,16 @@ fn what_the_store_calls_somebody_elses_is_not_refused() {
     let mut world = World::with_couple(settings());
     world.route(1, &message(ROMEO, "one"));
     world.route(1, &message(ROMEO, "two"));
+    world.speak(JULIET, "three");
     world.heard();
     let first = world.queue.pop_front().unwrap().ticket;
     let second = world.queue.pop_front().unwrap().ticket;
     world.give(In::Disowned { ticket: first });
     world.give(In::Failed { ticket: second, why: "an earlier write failed".into() });
-    assert_eq!(world.heard(), format!("Disowned({:?})", shard()));
+    assert_eq!(world.heard(), format!("Disowned({:?})\nback: three", shard()));
     assert_eq!(world.owed(), [1, 2], "their source keeps them");
     assert_eq!((world.shard.rooms().count(), world.shard.queued_bytes(), world.shard.next_deadline()), (0, 0, None));
-    world.route(1, &message(ROMEO, "three"));
+    world.route(1, &message(ROMEO, "four"));
     assert_eq!((world.heard().as_str(), world.loads.len()), ("", 0));
 }
 
