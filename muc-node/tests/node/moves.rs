@@ -52,7 +52,9 @@ async fn rooms_of_a_stopped_node_go_on_elsewhere_at_once() {
     let took = joined.elapsed();
     crowd.all_heard().await;
     let (median, p99, max) = figures(&silences(&crowd, &all, joined));
-    println!("two fresh nodes have their part after {took:?}; silence: median {median:?}, p99 {p99:?}, max {max:?}");
+    warren_testkit::figure!(
+        "two fresh nodes have their part after {took:?}; silence: median {median:?}, p99 {p99:?}, max {max:?}"
+    );
     assert_eq!(crowd.record().presences, [""; 0], "by planned moves");
     let mut good = false;
     for round in 1..=*ROUNDS.end() {
@@ -71,7 +73,7 @@ async fn rooms_of_a_stopped_node_go_on_elsewhere_at_once() {
         sleep(Duration::from_secs(1)).await;
         crowd.all_heard().await;
         let (median, p99, max) = figures(&silences(&crowd, &moved, stopped));
-        println!(
+        warren_testkit::figure!(
             "round {round}: the owner of {} rooms ended in {took:?}; silence beyond the usual one: median {median:?}, \
              p99 {p99:?}, max {max:?}; before the stop p99 {usual:?}",
             moved.len()
@@ -107,7 +109,7 @@ async fn all_nodes_restart_while_everybody_talks() {
         let stopped = Instant::now();
         nodes[at].signal("-TERM");
         assert!(nodes[at].ended().await.success(), "{}", nodes[at].log());
-        println!("node {at} ended in {:?}", stopped.elapsed());
+        warren_testkit::figure!("node {at} ended in {:?}", stopped.elapsed());
         nodes[at] = crowd.serve(&format!("roll-{at}"));
         crowd.even(&[&nodes[0], &nodes[1], &nodes[2]]).await;
         assert_eq!(crowd.record().presences, [""; 0], "after the restart of node {at}");
@@ -116,13 +118,13 @@ async fn all_nodes_restart_while_everybody_talks() {
     let links = crowd.record().links.clone();
     assert!(!links.is_empty(), "the link had to move");
     for (ended, again) in links {
-        println!("the link was away for {:?}", again - ended);
+        warren_testkit::figure!("the link was away for {:?}", again - ended);
     }
     let (said, heard) = {
         let record = crowd.record();
         let sum = |of: fn(&crate::crowd::RoomTalk) -> usize| record.rooms.iter().map(of).sum::<usize>();
         (sum(|room| room.said), sum(|room| room.heard.len()))
     };
-    println!("{said} messages, of which {} were heard twice", heard - said);
+    warren_testkit::figure!("{said} messages, of which {} were heard twice", heard - said);
     crowd.check().await;
 }

@@ -50,7 +50,7 @@ pub async fn account(sites: &Sites, crowd: &Crowd, quits: &[Quit]) -> Result<()>
     ledger.check(records.iter().map(|(name, record)| (*name, record))).with_context(|| sites.report())?;
 
     let sum = |count: fn(&Record) -> usize| records.iter().map(|(_, record)| count(record)).sum::<usize>();
-    println!(
+    warren_testkit::figure!(
         "{} sent; {} read back by their senders, {} of them twice; {} refused by the servers while the node was down; \
          in the log of each site: {}; repeats on screens: {}",
         crowd.sent,
@@ -65,7 +65,7 @@ pub async fn account(sites: &Sites, crowd: &Crowd, quits: &[Quit]) -> Result<()>
         record.pings.iter().for_each(|(answer, times)| *sum.entry(answer.as_str()).or_insert(0) += times);
         sum
     });
-    println!("self-pings: {pings:?}; joins after the first: {}", sum(|record| record.rejoins));
+    warren_testkit::figure!("self-pings: {pings:?}; joins after the first: {}", sum(|record| record.rejoins));
     ensure!(sum(|record| record.rejoins) == 0, "somebody had to join again: {pings:?}");
 
     for (name, record) in &records {
@@ -94,7 +94,7 @@ pub async fn account(sites: &Sites, crowd: &Crowd, quits: &[Quit]) -> Result<()>
         ensure!(late <= GONE, "{name} was gone {late:.1?} after the restart");
         latest = latest.max(late);
     }
-    println!(
+    warren_testkit::figure!(
         "{} people went offline while a node was down; each was gone {latest:.1?} after the restart at the latest",
         quits.len()
     );

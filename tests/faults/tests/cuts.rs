@@ -52,7 +52,7 @@ async fn check(sites: &Sites, people: &[Client; 2], messages: usize) -> Result<(
         ensure!(record.bounced.is_empty(), "{name} got errors: {:?}", record.bounced);
         let own = record.gone.iter().any(|(nick, _)| nick == name);
         ensure!(!own, "{name} was removed");
-        println!("{name}: {} read, {} repeats on the screen", record.read.len(), record.repeats());
+        warren_testkit::figure!("{name}: {} read, {} repeats on the screen", record.read.len(), record.repeats());
     }
     Ok(())
 }
@@ -87,7 +87,7 @@ fn a_cut_longer_than_every_timer_heals_to_exactly_once() {
         let healed = Instant::now();
         people[0].reads(&last, HEAL).await.with_context(|| sites.report())?;
         people[1].reads(&last, HEAL).await.with_context(|| sites.report())?;
-        println!(
+        warren_testkit::figure!(
             "long cut: {:.1?}, {said} messages from each; {} bytes swallowed; both have read the last {:.1?} after the heal",
             healed - cut,
             swallowed.swallowed_up + swallowed.swallowed_down - before.swallowed_up - before.swallowed_down,
@@ -133,7 +133,7 @@ fn a_short_cut_that_swallows_exactly_the_last_stanza_heals_to_exactly_once() {
             let healed = Instant::now();
             // Nothing is said after it: only the sites themselves can notice.
             people[reader].reads(text, HEAL).await.with_context(|| sites.report())?;
-            println!(
+            warren_testkit::figure!(
                 "short cut: {:.0?}, {swallowed} bytes swallowed; {} has read the lost message {:.1?} after the heal",
                 healed - cut,
                 people[reader].name,

@@ -127,11 +127,11 @@ fn kills(count: usize, target: Target) {
         }
         settle(&nodes.sites, &crowd, &quits).await?;
         account(&nodes.sites, &crowd, &quits).await.with_context(|| nodes.report())?;
-        println!(
+        warren_testkit::figure!(
             "{count} kills of {target:?}, {both} of which hit both; until another one is: {}",
             spread(&mut at_the_room)
         );
-        println!("until everybody at the site has spoken and heard it: {}", spread(&mut at_the_user));
+        warren_testkit::figure!("until everybody at the site has spoken and heard it: {}", spread(&mut at_the_user));
         let longest = at_the_room.last().copied().unwrap_or_default();
         anyhow::ensure!(longest <= LONGEST, "nobody was {target:?} for {longest:.1?}");
         let Nodes { sites: Sites { mut nodes, world }, others } = nodes;

@@ -68,7 +68,7 @@ fn twenty_kills_lose_nothing_and_nobody() {
         let talked = began.elapsed();
         settle(&sites, &crowd, &quits).await?;
         account(&sites, &crowd, &quits).await?;
-        println!(
+        warren_testkit::figure!(
             "{KILLS} kills in {talked:.1?}; everybody had spoken again {slowest:.1?} after a restart at the latest"
         );
         let Sites { mut nodes, world } = sites;

@@ -89,9 +89,12 @@ fn the_host_of_the_node_that_serves_vanishes() {
         // Nobody has left or came, nobody had to join again, and what was reflected is in both logs once.
         account(&sites, &crowd, &[]).await?;
         one_order(&sites, &crowd).await?;
-        println!("{TIMES} hosts vanished; until a node has the link again: {}", spread(&mut at_the_room));
-        println!("until everybody at the site has spoken and heard it: {}", spread(&mut at_the_user));
-        println!("until a node that is back has ended: {}", spread(&mut until_it_ended));
+        warren_testkit::figure!(
+            "{TIMES} hosts vanished; until a node has the link again: {}",
+            spread(&mut at_the_room)
+        );
+        warren_testkit::figure!("until everybody at the site has spoken and heard it: {}", spread(&mut at_the_user));
+        warren_testkit::figure!("until a node that is back has ended: {}", spread(&mut until_it_ended));
         let longest = at_the_room.last().copied().unwrap_or_default();
         ensure!(longest <= TTL + LOADED, "nobody served for {longest:.1?}");
         other.stop().await?;

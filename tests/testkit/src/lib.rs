@@ -1,6 +1,7 @@
 //! What tests share: stories, real servers on loopback, users, proxies.
 
 pub mod acceptor;
+pub mod figure;
 mod log_entry;
 pub mod loopback;
 pub mod memory;

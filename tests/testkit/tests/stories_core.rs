@@ -1,6 +1,5 @@
 //! All stories of level `core`, on sites in memory. `STORY=part-of-a-path` picks some, at the desk.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use warren_testkit::memory::CoreStage;
@@ -10,8 +9,7 @@ use warren_testkit::story::{Level, load, run_all};
 fn stories_on_the_core() {
     let stories = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../stories")).unwrap();
     let report = run_all(&stories, Level::Core, CoreStage::new);
-    // Past the capture of the test harness: people want to read how many there were.
-    std::io::stdout().write_all(format!("{report}\n").as_bytes()).unwrap();
+    warren_testkit::figure!("{report}");
     report.check(90);
 }
 
@@ -19,6 +17,6 @@ fn stories_on_the_core() {
 fn stories_on_three_pods_for_each_site() {
     let stories = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../stories")).unwrap();
     let report = run_all(&stories, Level::Core, CoreStage::of_three);
-    std::io::stdout().write_all(format!("{report}\n").as_bytes()).unwrap();
+    warren_testkit::figure!("{report}");
     report.check(90);
 }

@@ -1,6 +1,5 @@
 //! All stories of level `node`: each site is a `muc-node` process, or three. `STORY=part-of-a-path` picks some, at the desk.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,8 +17,7 @@ fn stories_on_processes() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let stories = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../stories")).unwrap();
     let report = run_all_at_once(&stories, Level::Node, AT_ONCE, NodeStage::new);
-    // Past the capture of the test harness: people want to read how many there were.
-    std::io::stdout().write_all(format!("{report}\n").as_bytes()).unwrap();
+    warren_testkit::figure!("{report}");
     report.check(90);
 }
 
@@ -31,6 +29,6 @@ fn stories_on_three_processes_for_each_site() {
     let stories = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../stories")).unwrap();
     let postgres = Server::shared();
     let report = run_all_at_once(&stories, Level::Node, AT_ONCE, |story| NodeStage::of_three(story, postgres));
-    std::io::stdout().write_all(format!("{report}\n").as_bytes()).unwrap();
+    warren_testkit::figure!("{report}");
     report.check(90);
 }

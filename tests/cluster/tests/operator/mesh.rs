@@ -118,7 +118,7 @@ fn rooms_of_many_nodes_are_ready_and_any_node_is_asked() {
             Ok(())
         })
         .await?;
-        println!("{ROOMS} rooms on three nodes are Ready after {:.1} s", begin.elapsed().as_secs_f64());
+        warren_testkit::figure!("{ROOMS} rooms on three nodes are Ready after {:.1} s", begin.elapsed().as_secs_f64());
         world.until("mucs", "chat", "Ready", "True").await?;
 
         // One room of each owner, of which two are not asked.
@@ -172,7 +172,7 @@ fn rooms_of_many_nodes_are_ready_and_any_node_is_asked() {
             let Answer::Refused(refusal) = client.apply(&wrong).await? else { anyhow::bail!("{control} takes it") };
             said.push(refusal);
         }
-        println!("refused by each: {}", said[0].message);
+        warren_testkit::figure!("refused by each: {}", said[0].message);
         ensure!(said.iter().all(|refusal| *refusal == said[0] && refusal.reason == "AddressTaken"), "{said:?}");
 
         // Whoever is asked may die.
@@ -194,7 +194,10 @@ fn rooms_of_many_nodes_are_ready_and_any_node_is_asked() {
             ensure!(Instant::now() < end, "the edit of {edited} is not taken:\n{}", operator.log());
             sleep(Duration::from_millis(100)).await;
         }
-        println!("an edit after the node that was asked was killed: {:.1} s", begin.elapsed().as_secs_f64());
+        warren_testkit::figure!(
+            "an edit after the node that was asked was killed: {:.1} s",
+            begin.elapsed().as_secs_f64()
+        );
         ensure!(called(&operator)? != called_first, "{}", operator.log());
         world.until("froom", &edited, "Ready", "True").await?;
         links.abort();
@@ -238,7 +241,7 @@ fn rooms_do_not_notice_that_nobody_governs() {
             link.inbox().take().into_iter().filter(|arrival| ["message", "presence"].contains(&arrival.stanza.name()));
         let others: Vec<_> = stanzas.filter(|arrival| odd(&arrival.stanza)).collect();
         ensure!(others.is_empty(), "nobody has come, gone or said this: {others:?}");
-        println!(
+        warren_testkit::figure!(
             "API server and operator away for {:.1} s: {said} messages, all at both, the slowest after {:.3} s, no presence",
             killed.elapsed().as_secs_f64(),
             slowest.as_secs_f64()
@@ -252,7 +255,10 @@ fn rooms_do_not_notice_that_nobody_governs() {
             ensure!(begin.elapsed() < Duration::from_secs(40), "{}", again.log());
             sleep(Duration::from_millis(100)).await;
         }
-        println!("an edit goes through {:.1} s after the operator's start", begin.elapsed().as_secs_f64());
+        warren_testkit::figure!(
+            "an edit goes through {:.1} s after the operator's start",
+            begin.elapsed().as_secs_f64()
+        );
         talk(&mut link, &tea, "after").await?;
         drop(nodes);
         Ok(())

@@ -108,7 +108,7 @@ fn from_apply_to_ready_and_away_again() {
         let password = json!({"config": {"passwordSecretRef": {"name": "passwords", "key": "secret"}}});
         world.apply(&room("tea", &password)).await?;
         world.until("froom", "tea", "Ready", "True").await?;
-        println!("Ready after {:.2} s", begin.elapsed().as_secs_f64());
+        warren_testkit::figure!("Ready after {:.2} s", begin.elapsed().as_secs_f64());
         let tea = world.get("froom", "tea").await?;
         ensure!(
             tea["status"]["jid"] == format!("tea@{}", world.domain()) && tea["status"]["configVersion"] == "1",
@@ -133,7 +133,7 @@ fn from_apply_to_ready_and_away_again() {
             Ok(())
         })
         .await?;
-        println!("an edit after {:.2} s", begin.elapsed().as_secs_f64());
+        warren_testkit::figure!("an edit after {:.2} s", begin.elapsed().as_secs_f64());
 
         // Another server for the component, from a rotated Secret on: the node follows.
         let other = Acceptor::bind("other").await?;
@@ -215,7 +215,7 @@ fn a_restart_finds_what_was_missed_and_writes_nothing_else() {
             ensure!(begin.elapsed() < Duration::from_secs(40), "{}", again.log());
             sleep(Duration::from_millis(100)).await;
         }
-        println!("a killed operator's successor acts after {:.1} s", begin.elapsed().as_secs_f64());
+        warren_testkit::figure!("a killed operator's successor acts after {:.1} s", begin.elapsed().as_secs_f64());
         world.until("froom", "r5", "Ready", "True").await?;
         world.kubectl.run(&["wait", "--for=delete", "froom/r2", "-n", world.name(), "--timeout=20s"]).await?;
         sleep(Duration::from_secs(2)).await;
@@ -256,7 +256,7 @@ fn of_two_replicas_one_leads() {
         })
         .await?;
         let handed = begin.elapsed();
-        println!("handed over after {:.1} s", handed.as_secs_f64());
+        warren_testkit::figure!("handed over after {:.1} s", handed.as_secs_f64());
         ensure!(handed < Duration::from_secs(6), "two retries and a little: {handed:?}");
         // A bad one costs a lease.
         let third = world.operator("third", false)?;
@@ -270,7 +270,7 @@ fn of_two_replicas_one_leads() {
             sleep(Duration::from_millis(100)).await;
         }
         let taken = begin.elapsed();
-        println!("taken over after {:.1} s", taken.as_secs_f64());
+        warren_testkit::figure!("taken over after {:.1} s", taken.as_secs_f64());
         ensure!(taken > Duration::from_secs(10), "before the dead one would have stopped: {taken:?}");
         Ok(())
     });

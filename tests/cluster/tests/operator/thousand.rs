@@ -44,7 +44,7 @@ fn a_thousand_rooms_are_ready_and_then_nothing_is_written() {
             ensure!(begin.elapsed() < Duration::from_secs(80), "{ready} are Ready:\n{}", operator.log());
             sleep(Duration::from_millis(500)).await;
         }
-        println!(
+        warren_testkit::figure!(
             "{ROOMS} FederatedRooms: created in {:.1} s, all Ready after {:.1} s; the operator has {} MiB",
             created.as_secs_f64(),
             begin.elapsed().as_secs_f64(),
@@ -63,7 +63,7 @@ fn a_thousand_rooms_are_ready_and_then_nothing_is_written() {
         let writes: Vec<_> = audit.writes(mark)?.into_iter().filter(|w| w.user == world.user()).collect();
         let leases = writes.iter().filter(|w| w.resource == "leases").count();
         let others: Vec<_> = writes.iter().filter(|w| w.resource != "leases").collect();
-        println!("{idle} idle seconds: {} writes, and {leases} of the Lease", others.len());
+        warren_testkit::figure!("{idle} idle seconds: {} writes, and {leases} of the Lease", others.len());
         ensure!(others.is_empty() && leases > 0, "{others:?}");
         let denied: Vec<_> = audit.writes(warren_cluster::audit::Mark::default())?;
         let denied: Vec<_> = denied.into_iter().filter(|w| w.user == world.user() && w.code == 403).collect();
