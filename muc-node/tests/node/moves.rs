@@ -107,7 +107,7 @@ async fn all_nodes_restart_while_everybody_talks() {
     let mut nodes = [first, crowd.serve("roll-1"), crowd.serve("roll-2")];
     crowd.even(&[&nodes[0], &nodes[1], &nodes[2]]).await;
     // What is not proven to have arrived is said once more by the next link: the joins must be, or they look like news.
-    tokio::time::sleep(PROVEN).await;
+    sleep(PROVEN).await;
     // The first one has the link; wherever that goes, it is stopped there once more.
     for at in [0, 1, 2] {
         let stopped = Instant::now();
