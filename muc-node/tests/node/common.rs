@@ -1,5 +1,6 @@
 //! A directory with manifests and a store, and nodes that run on it.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -53,6 +54,19 @@ impl Site {
 
     pub fn declare(&self, name: &str, yaml: &str) {
         std::fs::write(self.manifests().join(name), yaml).unwrap();
+    }
+
+    /// Declares rooms r0, r1, …; `spec`: what their spec has besides, each line with its own end.
+    pub fn declare_rooms(&self, count: usize, spec: &str) {
+        let mut yaml = String::new();
+        for n in 0..count {
+            let _ = write!(
+                yaml,
+                "---\napiVersion: warren.chat/v1alpha1\nkind: FederatedRoom\nmetadata: {{name: r{n}}}\n\
+                 spec:\n  serviceRef: {{name: chat}}\n{spec}"
+            );
+        }
+        self.declare("rooms.yaml", &yaml);
     }
 
     /// The usual arguments of `serve`.

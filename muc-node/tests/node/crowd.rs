@@ -2,7 +2,6 @@
 //! hears is kept, so that afterwards it can be held against what was said and what is in the logs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -133,15 +132,7 @@ impl Crowd {
         let postgres = postgres.unwrap_or_else(|error| panic!("{error:#}"));
         let acceptor = Acceptor::bind(SECRET).await.unwrap();
         let site = Site::of(&acceptor);
-        let mut yaml = String::new();
-        for n in 0..rooms {
-            let _ = write!(
-                yaml,
-                "---\napiVersion: warren.chat/v1alpha1\nkind: FederatedRoom\nmetadata: {{name: r{n}}}\n\
-                 spec:\n  serviceRef: {{name: chat}}\n"
-            );
-        }
-        site.declare("rooms.yaml", &yaml);
+        site.declare_rooms(rooms, "");
         let url = postgres.database_url().unwrap();
         let first = serve(&site, &url, first);
         let mut link = acceptor.accept(PATIENCE).await.unwrap();

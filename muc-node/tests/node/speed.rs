@@ -79,15 +79,7 @@ impl Run {
     async fn start(rooms: usize) -> Self {
         let acceptor = Acceptor::bind(SECRET).await.unwrap();
         let site = Site::of(&acceptor);
-        let mut yaml = String::new();
-        for n in 0..rooms {
-            let _ = write!(
-                yaml,
-                "---\napiVersion: warren.chat/v1alpha1\nkind: FederatedRoom\nmetadata: {{name: r{n}}}\n\
-                 spec:\n  serviceRef: {{name: chat}}\n  config: {{history: {{maxMessages: 5}}}}\n"
-            );
-        }
-        site.declare("rooms.yaml", &yaml);
+        site.declare_rooms(rooms, "  config: {history: {maxMessages: 5}}\n");
         let since = Instant::now();
         let node = site.serve();
         let (socket, _) = acceptor.accept_socket(PATIENCE * 5).await.unwrap();

@@ -1,6 +1,5 @@
 //! Start-up failures: one clear sentence, exit 1, nothing lost. SIGTERM during the start: exit 0.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -74,16 +73,7 @@ async fn a_full_store_says_so() {
     let store = args.iter().position(|arg| arg.starts_with("sqlite:")).unwrap();
     args[store] = format!("{}?max_page_count={pages}", site.store());
     // A new room needs pages that are not there.
-    let mut rooms = String::new();
-    for n in 0..200 {
-        let _ = write!(
-            rooms,
-            "---\napiVersion: warren.chat/v1alpha1\nkind: FederatedRoom\nmetadata: {{name: r{n}}}\n\
-             spec:\n  serviceRef: {{name: chat}}\n  description: {}\n",
-            "x".repeat(900)
-        );
-    }
-    site.declare("more.yaml", &rooms);
+    site.declare_rooms(200, &format!("  description: {}\n", "x".repeat(900)));
     refuses(Node::start(&args), &["full"]).await;
     keeps_the_message(&site).await;
     // With room again, it goes on.

@@ -24,7 +24,7 @@ use crate::server::{self, Link};
 use crate::time;
 use crate::{Bound, Limit};
 
-const DOMAIN: &str = "rooms.wonderland.lit";
+pub const DOMAIN: &str = "rooms.wonderland.lit";
 const SECRET: &str = "secret";
 /// For everything that waits for the node.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -95,21 +95,27 @@ struct FanOut {
     _dir: TempDir,
 }
 
+/// So many users join each room.
+pub fn joins(rooms: u32, occupants: u32) -> Result<String> {
+    let mut out = String::new();
+    for room in 0..rooms {
+        for user in 0..occupants {
+            write!(
+                out,
+                "<presence from='user{user}@wonderland.lit/r{room}' to='r{room}@{DOMAIN}/n{user}'><x \
+                 xmlns='http://jabber.org/protocol/muc'/></presence>"
+            )?;
+        }
+    }
+    Ok(out)
+}
+
 impl FanOut {
     /// A node with rooms that everybody has joined.
     fn start(rooms: u32, occupants: u32) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let node = start(dir.path(), rooms)?;
-        let mut out = String::new();
-        for room in 0..rooms {
-            for user in 0..occupants {
-                write!(
-                    out,
-                    "<presence from='user{user}@wonderland.lit/r{room}' to='r{room}@{DOMAIN}/n{user}'><x \
-                     xmlns='http://jabber.org/protocol/muc'/></presence>"
-                )?;
-            }
-        }
+        let out = joins(rooms, occupants)?;
         node.link.write.send(out.into_bytes())?;
         wait("everybody joins", &node.link.seen.subjects, u64::from(rooms * occupants))?;
         // What the joins have left to do is not the messages' business.

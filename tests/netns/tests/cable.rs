@@ -75,7 +75,7 @@ fn nothing_is_left() {
 
 /// Is started by the next test as a process of its own.
 #[test]
-#[ignore = "it waits to be killed"]
+#[ignore = "the child of nothing_is_left_of_a_process_that_was_killed"]
 fn is_killed() {
     let lan = Lan::new().unwrap();
     let _host = lan.host().unwrap();

@@ -14,12 +14,12 @@ use tempfile::TempDir;
 use warren_testkit::node::binary;
 use warren_testkit::peers::Port;
 
-use crate::node::cpu;
+use crate::node::{DOMAIN, cpu, joins};
 use crate::server::Link;
 
 /// In each room: one speaks and all hear.
 pub const OCCUPANTS: u32 = 3;
-const DOMAIN: &str = "rooms.wonderland.lit";
+
 const SECRET: &str = "secret";
 /// For everything that waits for a node.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -164,17 +164,7 @@ impl Site {
         let link = link.context("a site needs a node")?;
         let site = Self { nodes: running, link, heard, tell, listener, _dir: dir };
         site.settle()?;
-        let mut out = String::new();
-        for room in 0..rooms {
-            for user in 0..OCCUPANTS {
-                write!(
-                    out,
-                    "<presence from='user{user}@wonderland.lit/r{room}' to='r{room}@{DOMAIN}/n{user}'><x \
-                     xmlns='http://jabber.org/protocol/muc'/></presence>"
-                )?;
-            }
-        }
-        site.send(out)?;
+        site.send(joins(rooms, OCCUPANTS)?)?;
         let joined = || site.link.seen.subjects.load(std::sync::atomic::Ordering::Relaxed);
         await_it("everybody joins", || joined() >= u64::from(rooms * OCCUPANTS))?;
         Ok(site)
